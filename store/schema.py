@@ -1,0 +1,171 @@
+"""The tables. Times are Unix seconds in double precision, as the wire has them; sizes are bytes.
+
+One table a noun, Core and not ORM: a drain writes thousands of rows at once, and a read wants columns.
+``migrations/`` builds them; a test holds the two together.
+"""
+
+from sqlalchemy import (
+    JSON,
+    REAL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects import postgresql
+
+from wire.metrics import NAMES
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the type is INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+Document = JSON().with_variant(postgresql.JSONB, "postgresql")
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("key", LargeBinary, nullable=False, comment="HMAC key of the host's entries"),
+    Column("enrolled_at", Double, nullable=False),
+    Column("revoked_at", Double, comment="from then on its entries are refused"),
+    Column("paused", Boolean, nullable=False, server_default=text("false")),
+    Column("monitoring_changed_at", Double, nullable=False, comment="last start or stop, or the enrollment"),
+    Column("interval_seconds", Double, comment="asked of the collector; NULL leaves its own"),
+    Column("services", Document, nullable=False, comment="names of the watched services"),
+    Column("minimum_incarnation", BigInteger, nullable=False, server_default=text("0")),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", String(64), primary_key=True, index=True),
+)
+
+host_state = Table(
+    "host_state",
+    metadata,
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
+    Column("incarnation", BigInteger, nullable=False, server_default=text("0")),
+    Column("sequence", BigInteger, nullable=False, server_default=text("0"), comment="the last one committed"),
+    Column("body_crc", BigInteger, nullable=False, server_default=text("0"), comment="CRC-32 of that one's body"),
+    Column("received_at", Double, comment="the worker's clock at the last snapshot; NULL before the first"),
+    Column("taken_at", Double, comment="of the last snapshot, corrected"),
+    Column("interval_seconds", REAL, nullable=False, server_default=text("30")),
+    Column("cpu_percent", REAL, comment="of the last snapshot, for cpu_spike"),
+    Column("tracks", LargeBinary, comment="pending and open events (worker.events); NULL for none"),
+    Column("impossible_values", BigInteger, nullable=False, server_default=text("0")),
+    Column("discarded_entries", BigInteger, nullable=False, server_default=text("0")),
+    # Room in each page lets every update stay in it (HOT): no index is touched.
+    postgresql_with={"fillfactor": 80},
+)
+
+host_details = Table(
+    "host_details",
+    metadata,
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
+    Column("taken_at", Double, nullable=False),
+    Column("details", LargeBinary, nullable=False, comment="wire.snapshot.Details as it came"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("host_id", BigInteger, nullable=False),
+    Column("incarnation", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("taken_at", Double, nullable=False),
+    Column("interval_seconds", REAL, nullable=False),
+    *(Column(name, REAL) for name in NAMES),
+    Index("ix_snapshots_host_id_taken_at", "host_id", "taken_at"),
+    # By receive time: a host with a wrong clock can then not miss every partition.
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("subject", String(1024), nullable=False, comment="empty where the host itself is the subject"),
+    Column("severity", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("limit_value", Double),
+    Column("first_value", Double),
+    Column("value", Double, comment="the last one seen"),
+    Column("peak_value", Double),
+    Column("peak_at", Double),
+    Column("started_at", Double, nullable=False, comment="when it was first seen, before it opened"),
+    Column("opened_at", Double, nullable=False),
+    Column("last_at", Double, nullable=False, comment="when it was last seen"),
+    Column("resolved_at", Double),
+    Column("cleared_at", Double, comment="hidden from the default view since"),
+    Column("evidence", Document, nullable=False),
+    CheckConstraint("state IN ('open', 'resolved')", name="state"),
+    CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="severity"),
+    Index(
+        "uq_events_open",
+        "host_id",
+        "type",
+        "subject",
+        unique=True,
+        postgresql_where=text("state = 'open'"),
+        sqlite_where=text("state = 'open'"),
+    ),
+    Index("ix_events_opened_at", "opened_at"),
+    Index("ix_events_host_id_opened_at", "host_id", "opened_at"),
+    postgresql_with={"fillfactor": 80},
+)
+
+shards = Table(
+    "shards",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False, server_default=text("0"), comment="one up with every drain"),
+    Column("caught_up_at", Double, nullable=False, server_default=text("0"), comment="inbox last seen empty"),
+    postgresql_with={"fillfactor": 50},
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("received_at", Double, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("host_id", BigInteger, comment="as the entry claims; NULL where it could not be read"),
+    Column("incarnation", BigInteger),
+    Column("sequence", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("entry", LargeBinary, nullable=False, comment="its first 4 KiB"),
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("run_at", Double, nullable=False, comment="the lease: who moves it forward does the work"),
+    Column("since", Double, nullable=False, comment="start of the present unbroken run of this duty"),
+)

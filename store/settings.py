@@ -1,0 +1,38 @@
+"""The settings of the server's processes, built once from the environment and passed down."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from wire import environment as env
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What worker, API and the server's commands are told. Every field is one FLEETMEDIC_* variable."""
+
+    data_dir: Path
+    redis_url: str
+    database_url: str
+    admin_token: str
+    """The bearer token of programs; empty leaves only the public routes."""
+    batch_entries: int
+    """N of the design: the entries that a doorbell packs, and the most that one drain reads of a shard."""
+    inbox_cap_entries: int
+    """Above this a shard's collectors are asked to keep their snapshots."""
+    retention_raw_seconds: float
+    """How long snapshots are kept."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "ServerSettings":
+        """Read the settings. Raises SettingError."""
+        data_dir = env.data_dir(environment)
+        return cls(
+            data_dir=data_dir,
+            redis_url=env.text(environment, "FLEETMEDIC_REDIS_URL", "redis://127.0.0.1:6379/0"),
+            database_url=env.text(environment, "FLEETMEDIC_DATABASE_URL", f"sqlite:///{data_dir / 'fleetmedic.db'}"),
+            admin_token=env.text(environment, "FLEETMEDIC_ADMIN_TOKEN", ""),
+            batch_entries=int(env.number(environment, "FLEETMEDIC_BATCH_ENTRIES", 4000, 1, 100_000)),
+            inbox_cap_entries=int(env.number(environment, "FLEETMEDIC_INBOX_CAP_ENTRIES", 100_000, 1)),
+            retention_raw_seconds=3600 * env.number(environment, "FLEETMEDIC_RETENTION_RAW_HOURS", 48, 1),
+        )

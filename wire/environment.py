@@ -1,0 +1,45 @@
+"""Reading settings from the environment, with errors that name the variable and what it takes."""
+
+import math
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class SettingError(ValueError):
+    """A setting that cannot be used; the message names it and says what is needed."""
+
+
+def text(environment: Mapping[str, str], name: str, default: str) -> str:
+    """Return the variable, or the default where it is unset or empty."""
+    return environment.get(name) or default
+
+
+def number(
+    environment: Mapping[str, str], name: str, default: float, minimum: float, maximum: float = math.inf
+) -> float:
+    """Return the variable as a number within the bounds. Raises SettingError."""
+    given = environment.get(name)
+    if not given:
+        return default
+    try:
+        value = float(given)
+    except ValueError:
+        value = math.nan
+    if not minimum <= value <= maximum:
+        bounds = f"of at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
+        raise SettingError(f"{name} is {given!r}: a number {bounds} is needed")
+    return value
+
+
+def data_dir(environment: Mapping[str, str]) -> Path:
+    """Return FLEETMEDIC_DATA_DIR, or the folder ``fleetmedic`` where this platform keeps a user's data."""
+    given = environment.get("FLEETMEDIC_DATA_DIR")
+    if given:
+        return Path(given).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "fleetmedic"
+    if os.name == "nt":
+        return Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "fleetmedic"
+    return Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "fleetmedic"

@@ -1,0 +1,81 @@
+"""Names that the stations agree on: Redis keys, shards, Celery queues and tasks."""
+
+import hashlib
+import hmac
+import zlib
+
+SHARDS = 64
+"""The unit of order and of parallelism. A change needs empty inboxes (docs/operations.md)."""
+
+QUEUE_INGEST = "ingest"
+TASK_DRAIN = "fleetmedic.drain"
+TASK_SWEEP = "fleetmedic.sweep"
+TASK_RETAIN = "fleetmedic.retain"
+TASK_PUBLISH_CONFIGS = "fleetmedic.publish_configs"
+
+CONFIGS_PUBLISHED = "fleetmedic:configs-published"
+"""Present while the configs of all hosts are in Redis: a flush takes it away with them."""
+
+
+def shard_of(host_id: int) -> int:
+    """Return the shard of a host: CRC-32 of its decimal id, modulo the number of shards."""
+    return zlib.crc32(b"%d" % host_id) % SHARDS
+
+
+def inbox(shard: int) -> str:
+    """Name the list that the hosts of a shard push to."""
+    return f"fleetmedic:in:{shard}"
+
+
+def full(shard: int) -> str:
+    """Name the flag that is set while a shard's inbox is over its cap: collectors then keep their snapshots."""
+    return f"fleetmedic:full:{shard}"
+
+
+def ack(host_id: int) -> str:
+    """Name a host's acknowledgement: ``incarnation:sequence`` of what is committed."""
+    return f"fleetmedic:ack:{host_id}"
+
+
+def config(host_id: int) -> str:
+    """Name a host's desired config (see ``wire.config``)."""
+    return f"fleetmedic:config:{host_id}"
+
+
+def bell(shard: int) -> str:
+    """Name the mark that a drain of a shard is already on its way."""
+    return f"fleetmedic:bell:{shard}"
+
+
+def trimmed(shard: int) -> str:
+    """Name the counter that changes with every trim of a shard's inbox."""
+    return f"fleetmedic:trimmed:{shard}"
+
+
+def duty(name: str) -> str:
+    """Name the mark that a periodic duty was rung in its present period."""
+    return f"fleetmedic:duty:{name}"
+
+
+def format_ack(incarnation: int, sequence: int) -> bytes:
+    """Return the value of an acknowledgement key."""
+    return b"%d:%d" % (incarnation, sequence)
+
+
+def parse_ack(value: bytes) -> tuple[int, int]:
+    """Read an acknowledgement as (incarnation, sequence). Raises ValueError."""
+    incarnation, _, sequence = value.partition(b":")
+    return int(incarnation), int(sequence)
+
+
+def redis_user(host_id: int) -> str:
+    """Name the Redis ACL user of a host."""
+    return f"host-{host_id}"
+
+
+def redis_password(key: bytes) -> str:
+    """Derive the host's Redis password from its key, so that ACL users can be made anew from the database.
+
+    HMAC keeps the two apart: who reads the password in Redis learns nothing of the signing key.
+    """
+    return hmac.digest(key, b"redis password", hashlib.sha256).hex()
