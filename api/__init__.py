@@ -1,0 +1,1 @@
+"""The Flask JSON API: parse, one call to the store, JSON."""

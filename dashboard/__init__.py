@@ -1,0 +1,1 @@
+"""The web page; speaks only HTTP to the API."""

@@ -1,0 +1,1 @@
+"""The Celery app: drains inboxes, detects, keeps the life of events."""
