@@ -3,6 +3,8 @@
 A step adds what the next release needs and leaves what the last one reads, so that services restart in any order.
 """
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
@@ -10,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from store.engine import reading, writing
 
@@ -45,3 +48,42 @@ def upgrade(engine: Engine) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def wait_until_reachable(engine: Engine, say: Callable[[str], None]) -> None:
+    """Wait until the database answers, saying once why not, and once when it does."""
+    _wait(engine, say, lambda: None)
+
+
+def wait_until_current(engine: Engine, say: Callable[[str], None]) -> None:
+    """Wait until the database answers and has this code's tables, saying once what is missing."""
+
+    def lag() -> str | None:
+        revision = current(engine)
+        if revision == head():
+            return None
+        return f"the database is at revision {revision}, this version needs {head()}: run `fleetmedic db upgrade`"
+
+    _wait(engine, say, lag)
+
+
+def _wait(engine: Engine, say: Callable[[str], None], lag: Callable[[], str | None]) -> None:
+    said = None
+    pause_seconds = 0.1
+    while True:
+        try:
+            with reading(engine):
+                pass
+            problem = lag()
+        except DBAPIError as error:
+            first_line = str(error.orig).strip().partition("\n")[0]
+            problem = f"the database at {engine.url.render_as_string()} does not answer: {first_line}"
+        if problem is None:
+            if said is not None:
+                say("the database is ready")
+            return
+        if problem != said:
+            say(f"waiting: {problem}")
+            said = problem
+        time.sleep(pause_seconds)
+        pause_seconds = min(2 * pause_seconds, 2.0)
