@@ -1,0 +1,38 @@
+"""What the routes of one app work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+from flask import Flask, current_app
+from sqlalchemy import Engine
+
+from api.queue import Queue
+
+_EXTENSION = "fleetmedic"
+
+
+@dataclass(frozen=True)
+class Context:
+    """The connections and facts that an app was made with."""
+
+    engine: Engine
+    redis: "redis.Redis"
+    queue: Queue
+    admin_token: bytes
+    own_host: str | None
+    """The name that this machine has as a host, if it is one."""
+    revision: str
+    """The database revision that this code is written for."""
+    now: Callable[[], float]
+
+
+def bind(app: Flask, made: Context) -> None:
+    """Give an app its context."""
+    app.extensions[_EXTENSION] = made
+
+
+def context() -> Context:
+    """Return the context of the app that answers the present request."""
+    return cast(Context, current_app.extensions[_EXTENSION])

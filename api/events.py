@@ -1,0 +1,100 @@
+"""Routes of events."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from flask import Blueprint, Response
+from msgspec import Meta, Struct
+from sqlalchemy import Connection
+
+from api.answers import answer, listing, rfc3339
+from api.context import context
+from api.parsing import Cursor, Limit, Moment, NoParameters, query, read_cursor, unix_seconds, write_cursor
+from api.problems import Problem
+from api.references import HostReference, host_in_field
+from store import events
+from store.engine import reading
+
+blueprint = Blueprint("events", __name__, url_prefix="/api/v1/events")
+
+_MAX_ID_DIGITS = 18
+
+
+class EventsQuery(Struct, forbid_unknown_fields=True):
+    """Which events to list; ``since`` is when they opened at the earliest."""
+
+    type: Annotated[str, Meta(pattern="^[a-z_]{1,64}$")] | None = None
+    severity: events.Severity | None = None
+    state: events.State | None = None
+    host: HostReference | None = None
+    since: Moment | None = None
+    limit: Limit = 100
+
+
+class EventPageQuery(EventsQuery, forbid_unknown_fields=True):
+    """Which page of events to list."""
+
+    cursor: Cursor | None = None
+
+
+@blueprint.get("")
+def list_events() -> Response:
+    """List events, the last opened first, cleared ones included."""
+    asked = query(EventPageQuery)
+    after = None if asked.cursor is None else read_cursor(asked.cursor, events.Place)
+    with reading(context().engine) as connection:
+        wanted = event_filter(connection, asked, hide_cleared=False)
+        found = events.page(connection, wanted, limit=asked.limit + 1, after=after)
+    shown = found[: asked.limit]
+    following = write_cursor(events.Place(shown[-1].opened_at, shown[-1].id)) if found != shown else None
+    return listing([event_document(event) for event in shown], following)
+
+
+@blueprint.get("/<event_id>")
+def show_event(event_id: str) -> Response:
+    """Show one event."""
+    query(NoParameters)
+    event = None
+    if event_id.isascii() and event_id.isdigit() and len(event_id) <= _MAX_ID_DIGITS:
+        with reading(context().engine) as connection:
+            event = events.find(connection, int(event_id))
+    if event is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"no event has the id {event_id!r}")
+    return answer(event_document(event))
+
+
+def event_filter(connection: Connection, asked: EventsQuery, *, hide_cleared: bool) -> events.EventFilter:
+    """Return what the store is to look for. Raises Problem for a host that there is not."""
+    return events.EventFilter(
+        type=asked.type,
+        severity=asked.severity,
+        state=asked.state,
+        host_id=None if asked.host is None else host_in_field(connection, asked.host).id,
+        since=None if asked.since is None else unix_seconds(asked.since),
+        hide_cleared=hide_cleared,
+    )
+
+
+def event_document(event: events.Event) -> dict[str, Any]:
+    """Return an event as JSON shows it; its subject is the host's name where the host itself is meant."""
+    return {
+        "id": event.id,
+        "host": event.host,
+        "host_id": event.host_id,
+        "type": event.type,
+        "subject": event.subject or event.host,
+        "severity": event.severity,
+        "state": event.state,
+        "value": event.value,
+        "limit": event.limit_value,
+        "first_value": event.first_value,
+        "peak_value": event.peak_value,
+        "peak_at": rfc3339(event.peak_at),
+        "started_at": rfc3339(event.started_at),
+        "opened_at": rfc3339(event.opened_at),
+        "last_at": rfc3339(event.last_at),
+        "resolved_at": rfc3339(event.resolved_at),
+        "cleared": event.cleared_at is not None,
+        "evidence": event.evidence,
+        "script_id": None,
+    }

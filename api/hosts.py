@@ -1,0 +1,190 @@
+"""Routes of hosts: what they are, how they are, their history."""
+
+from typing import Annotated, Any
+
+import msgspec
+from flask import Blueprint, Response
+from msgspec import Meta, Struct
+
+from api.answers import answer, listing, rfc3339
+from api.context import context
+from api.parsing import (
+    Cursor,
+    Limit,
+    Moment,
+    NoParameters,
+    bad_field,
+    query,
+    read_cursor,
+    unix_seconds,
+    write_cursor,
+)
+from api.references import HostReference, host_in_path, no_such_host
+from store import hosts, metrics
+from store.engine import reading
+from wire.metrics import INDEX
+from wire.snapshot import Details, Unreadable, decode_details
+
+blueprint = Blueprint("hosts", __name__, url_prefix="/api/v1/hosts")
+
+_DEFAULT_NAMES = (
+    "cpu_percent",
+    "load_1",
+    "memory_percent",
+    "swap_percent",
+    "disk_percent",
+    "disk_busy_percent",
+    "network_receive_bytes_per_second",
+    "network_transmit_bytes_per_second",
+)
+_DEFAULT_RANGE_SECONDS = 3600.0
+
+
+class HostsQuery(Struct, forbid_unknown_fields=True):
+    """Which hosts to list; ``name`` is how their names begin."""
+
+    limit: Limit = 100
+    cursor: Cursor | None = None
+    health: hosts.Health | None = None
+    tag: Annotated[str, Meta(max_length=64)] | None = None
+    name: HostReference | None = None
+
+
+class MetricsQuery(Struct, forbid_unknown_fields=True):
+    """Which history to show: ``names`` separated by commas, the last hour unless ``from`` or ``to`` say otherwise."""
+
+    names: str | None = None
+    start: Moment | None = msgspec.field(default=None, name="from")
+    end: Moment | None = msgspec.field(default=None, name="to")
+    points: Annotated[int, Meta(ge=1, le=2000)] = 120
+
+
+@blueprint.get("")
+def list_hosts() -> Response:
+    """List hosts by name."""
+    asked = query(HostsQuery)
+    after = None if asked.cursor is None else read_cursor(asked.cursor, str)
+    with reading(context().engine) as connection:
+        found = hosts.page(
+            connection,
+            limit=asked.limit + 1,
+            after=after,
+            health=asked.health,
+            tag=asked.tag,
+            name_prefix=asked.name,
+        )
+    shown = found[: asked.limit]
+    return listing([host_document(host) for host in shown], write_cursor(shown[-1].name) if found != shown else None)
+
+
+@blueprint.get("/<reference>")
+def show_host(reference: str) -> Response:
+    """Show one host with the details of its last snapshot."""
+    query(NoParameters)
+    with reading(context().engine) as connection:
+        host = hosts.find(connection, reference)
+        if host is None:
+            raise no_such_host(reference)
+        stored = hosts.details(connection, host.id)
+    return answer(host_document(host) | _details_document(_decoded(stored)))
+
+
+@blueprint.get("/<reference>/metrics")
+def show_metrics(reference: str) -> Response:
+    """Show metrics of a host over time.
+
+    ``start`` and ``end`` are RFC 3339; ``t`` holds the starts of the buckets in Unix seconds, as charts and
+    Prometheus have them. A bucket without a value is left out.
+    """
+    asked = query(MetricsQuery)
+    names = _metric_names(asked.names)
+    end = context().now() if asked.end is None else unix_seconds(asked.end)
+    start = max(end - _DEFAULT_RANGE_SECONDS, 0.0) if asked.start is None else unix_seconds(asked.start)
+    if start >= end:
+        raise bad_field("to" if asked.start is None else "from", "leaves no time between from and to")
+    with reading(context().engine) as connection:
+        host = host_in_path(connection, reference)
+        span = metrics.buckets(start, end, asked.points, metrics.interval_seconds(connection, host.id))
+        series = metrics.series(connection, host.id, names, span)
+    return answer(
+        {
+            "start": rfc3339(span.start),
+            "end": rfc3339(span.end),
+            "step_seconds": span.step_seconds,
+            "series": series,
+        }
+    )
+
+
+@blueprint.get("/<reference>/processes")
+def list_processes(reference: str) -> Response:
+    """List the top processes of the last snapshot, by CPU and by memory, the busiest first."""
+    query(NoParameters)
+    with reading(context().engine) as connection:
+        host = host_in_path(connection, reference)
+        stored = hosts.details(connection, host.id)
+    details = _decoded(stored)
+    once = {(process.pid, process.start_time): process for process in details.processes_by_cpu}
+    once |= {(process.pid, process.start_time): process for process in details.processes_by_memory}
+    busiest_first = sorted(once.values(), key=lambda process: -process.cpu_percent)
+    return answer(
+        {
+            "items": [_fields(process) | {"start_time": rfc3339(process.start_time)} for process in busiest_first],
+            "next": None,
+            "taken_at": rfc3339(stored.taken_at) if stored else None,
+        }
+    )
+
+
+def host_document(host: hosts.Host) -> dict[str, Any]:
+    """Return a host as JSON shows it."""
+    return {
+        "id": host.id,
+        "name": host.name,
+        "health": host.health,
+        "last_seen": rfc3339(host.received_at),
+        "tags": host.tags,
+        "monitoring": not host.paused,
+        "interval_seconds": host.interval_seconds,
+        "open_events": host.open_events,
+        "metrics": host.metrics,
+    }
+
+
+def _details_document(details: Details) -> dict[str, Any]:
+    return {
+        "platform": details.platform,
+        "os_name": details.os_name,
+        "hostname": details.hostname,
+        "collector_version": details.collector_version,
+        "cpu_count": details.cpu_count,
+        "filesystems": [_fields(one) for one in details.filesystems],
+        "disks": [_fields(one) for one in details.disks],
+        "interfaces": [_fields(one) for one in details.interfaces],
+        "sensors": [_fields(one) for one in details.sensors],
+        "services": [_fields(one) for one in details.services],
+        "disk_health": [_fields(one) for one in details.disk_health],
+    }
+
+
+def _decoded(stored: hosts.StoredDetails | None) -> Details:
+    """Return stored details, empty ones where there are none or a host sent what cannot be read."""
+    try:
+        return decode_details(stored.details) if stored else Details()
+    except Unreadable:
+        return Details()
+
+
+def _fields(part: Struct) -> dict[str, Any]:
+    # The parts of a snapshot are arrays on the wire and objects here.
+    return msgspec.structs.asdict(part)
+
+
+def _metric_names(given: str | None) -> tuple[str, ...]:
+    if given is None:
+        return _DEFAULT_NAMES
+    names = tuple(dict.fromkeys(given.split(",")))
+    for name in names:
+        if name not in INDEX:
+            raise bad_field("names", f"has {name!r}: the metrics of a host are {', '.join(INDEX)}")
+    return names

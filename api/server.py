@@ -1,0 +1,106 @@
+"""The API's process: gunicorn with one worker of several threads, on a port of our own."""
+
+import errno
+import logging
+import signal
+import socket
+import sys
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+import migrations
+from api.app import create_app
+from store.engine import UnsafeSqlite, connect
+from store.settings import ServerSettings
+from wire.text import visible
+
+_THREADS = 8
+_BACKLOG = 512
+_GRACE_SECONDS = 2
+
+
+def main(settings: ServerSettings, host: str, port: int) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code, 1 when it cannot start (with the reason on stderr)."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        engine = connect(settings.database_url)
+        listener = _bind(host, port)
+        migrations.wait_until_current(engine, _say)
+        listener.listen(_BACKLOG)
+        app = create_app(settings, engine, socket.gethostname())
+    except (ValueError, UnsafeSqlite) as error:
+        _say(str(error))
+        return 1
+    except OSError as error:
+        _say(_port_fault(error, host, port))
+        return 1
+    # No connection may be shared with the child that gunicorn forks; the app has opened none yet.
+    engine.dispose()
+    try:
+        _Server(app, listener).run()
+    except SystemExit as stopped:
+        return stopped.code if isinstance(stopped.code, int) else 0
+    return 0
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn, configured here and by nothing else."""
+
+    def __init__(self, app: Flask, listener: socket.socket) -> None:
+        self._app = app
+        self._address = f"http://{_shown(*listener.getsockname()[:2])}"
+        self._descriptor = listener.detach()
+        super().__init__()
+
+    def load_config(self) -> None:
+        options: dict[str, Any] = {
+            "bind": f"fd://{self._descriptor}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": _THREADS,
+            "graceful_timeout": _GRACE_SECONDS,
+            "keepalive": 5,
+            "loglevel": "warning",
+            "accesslog": None,
+            "control_socket_disable": True,
+            "proc_name": "fleetmedic-api",
+            "when_ready": lambda _arbiter: _say(f"listening on {self._address}"),
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._app
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return a socket on the port that does not listen yet: until the database is there, clients are refused."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _port_fault(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {visible(host)} is taken by another program: choose one with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} is not allowed for this user: choose one above 1023 with --port"
+    return f"cannot listen on {_shown(visible(host), port)}: {error.strerror or error}"
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"fleetmedic api: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,87 @@
+"""Reads of events: pages of them, newest first, and one of them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Connection, Select, bindparam, select, tuple_
+
+from store.schema import events, hosts
+
+Severity = Literal["low", "medium", "high", "critical"]
+State = Literal["open", "resolved"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event, with the name of its host. Times are Unix seconds."""
+
+    id: int
+    host_id: int
+    host: str
+    type: str
+    subject: str
+    """Empty where the host itself is the subject."""
+    severity: Severity
+    state: State
+    limit_value: float | None
+    first_value: float | None
+    value: float | None
+    peak_value: float | None
+    peak_at: float | None
+    started_at: float
+    opened_at: float
+    last_at: float
+    resolved_at: float | None
+    cleared_at: float | None
+    evidence: Any
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events to read; None leaves a field open."""
+
+    type: str | None = None
+    severity: Severity | None = None
+    state: State | None = None
+    host_id: int | None = None
+    since: float | None = None
+    """Only events that opened then or later."""
+    hide_cleared: bool = False
+
+
+class Place(NamedTuple):
+    """Where an event stands in the order of the pages."""
+
+    opened_at: float
+    id: int
+
+
+def page(connection: Connection, wanted: EventFilter, *, limit: int, after: Place | None = None) -> list[Event]:
+    """Return events, the last opened first, from the first one behind ``after`` on."""
+    query = _select_events().order_by(events.c.opened_at.desc(), events.c.id.desc()).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(events.c.opened_at, events.c.id) < tuple_(*after))
+    if wanted.type is not None:
+        query = query.where(events.c.type == wanted.type)
+    if wanted.severity is not None:
+        query = query.where(events.c.severity == wanted.severity)
+    if wanted.state is not None:
+        # As a literal: only then do both databases see that the partial index of open events answers it.
+        query = query.where(events.c.state == bindparam("state", wanted.state, literal_execute=True))
+    if wanted.host_id is not None:
+        query = query.where(events.c.host_id == wanted.host_id)
+    if wanted.since is not None:
+        query = query.where(events.c.opened_at >= wanted.since)
+    if wanted.hide_cleared:
+        query = query.where(events.c.cleared_at.is_(None))
+    return [Event(**row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: Connection, event_id: int) -> Event | None:
+    """Return one event, None where there is none."""
+    row = connection.execute(_select_events().where(events.c.id == event_id)).mappings().one_or_none()
+    return Event(**row) if row else None
+
+
+def _select_events() -> Select[Any]:
+    return select(*events.c, hosts.c.name.label("host")).join(hosts, hosts.c.id == events.c.host_id)
