@@ -10,10 +10,13 @@ from pathlib import Path
 
 import redis
 
+from cli.errors import CommandFailed
+from cli.private_files import write_private
+
 _FIRST_USABLE_MAJOR = 7
 
 
-class RedisUnavailable(RuntimeError):
+class RedisUnavailable(CommandFailed):
     """There is no Redis to run, or it did not start; the message says what to do."""
 
 
@@ -62,29 +65,42 @@ def start_redis(folder: Path, password: str, host: str, port: int, *, append_onl
 
     Collectors' ACL users survive restarts in ``folder/users.acl``; the administrator is the default user.
     """
+    command = redis_command(folder, password, host, port, append_only=append_only)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = RedisServer(process, redis_url(password, port))
+    wait_until_answering(server, folder)
+    return server
+
+
+def redis_command(folder: Path, password: str, host: str, port: int, *, append_only: bool = True) -> list[str]:
+    """Write the configuration of a Redis with its data in ``folder`` and return the command that runs it.
+
+    It listens on ``host`` and, for the server's own processes, on 127.0.0.1. Raises RedisUnavailable.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     acl_file = folder / "users.acl"
     others = [line for line in _lines(acl_file) if not line.startswith("user default ")]
     digest = hashlib.sha256(password.encode()).hexdigest()
-    _write_private(acl_file, "\n".join([f"user default on #{digest} ~* &* +@all", *others]) + "\n")
+    write_private(acl_file, "\n".join([f"user default on #{digest} ~* &* +@all", *others]) + "\n")
     config = folder / "redis.conf"
     binds = host if host in ("127.0.0.1", "0.0.0.0") else f"127.0.0.1 {host}"  # noqa: S104 - asked for
-    _write_private(
+    write_private(
         config,
         f"bind {binds}\nport {port}\ndir {_quoted(folder)}\naclfile {_quoted(acl_file)}\n"
         f'appendonly {"yes" if append_only else "no"}\nappendfsync everysec\nsave ""\n'
         "maxmemory-policy noeviction\ntcp-keepalive 60\n"
         f"logfile {_quoted(folder / 'redis.log')}\n",
     )
-    process = subprocess.Popen(
-        [find_redis_server(), config], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    server = RedisServer(process, f"redis://:{password}@127.0.0.1:{port}/0")
-    _wait_until_ready(server, folder / "redis.log")
-    return server
+    return [str(find_redis_server()), str(config)]
 
 
-def _wait_until_ready(server: RedisServer, log: Path) -> None:
+def redis_url(password: str, port: int) -> str:
+    """Return the administrator's URL of a Redis of our own."""
+    return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def wait_until_answering(server: RedisServer, folder: Path) -> None:
+    """Wait until a Redis that was just started in ``folder`` answers. Raises RedisUnavailable with what it logged."""
     deadline = time.monotonic() + 30
     with redis.Redis.from_url(server.url, retry=None, socket_timeout=2) as client:
         while time.monotonic() < deadline and server.process.poll() is None:
@@ -97,6 +113,7 @@ def _wait_until_ready(server: RedisServer, log: Path) -> None:
                 return
     server.process.kill()
     server.process.wait()
+    log = folder / "redis.log"
     raise RedisUnavailable(f"redis-server did not start: {' / '.join(_lines(log)[-3:]) or 'see ' + str(log)}")
 
 
@@ -106,12 +123,3 @@ def _lines(file: Path) -> list[str]:
 
 def _quoted(path: Path) -> str:
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _write_private(file: Path, text: str) -> None:
-    """Write a file that holds secrets: never readable by others, not even for a moment."""
-    temporary = file.with_name(file.name + ".new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(text)
-    temporary.replace(file)

@@ -64,13 +64,6 @@ def enroll(
     return EnrolledHost(host_id, key)
 
 
-def find(connection: Connection, name: str) -> EnrolledHost | None:
-    """Return the host of this name, None where there is none or it was revoked."""
-    query = select(hosts.c.id, hosts.c.key).where(hosts.c.name == name, hosts.c.revoked_at.is_(None))
-    row = connection.execute(query).one_or_none()
-    return EnrolledHost(*row) if row else None
-
-
 def enrolled_hosts(connection: Connection) -> list[EnrolledHost]:
     """Return all hosts that were not revoked."""
     query = select(hosts.c.id, hosts.c.key).where(hosts.c.revoked_at.is_(None)).order_by(hosts.c.id)
