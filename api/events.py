@@ -1,7 +1,7 @@
 """Routes of events."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from flask import Blueprint, Response
 from msgspec import Meta, Struct
@@ -18,6 +18,11 @@ from store.engine import reading
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1/events")
 
 _MAX_ID_DIGITS = 18
+
+
+class _Cursor(NamedTuple):
+    opened_at: float
+    id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class EventsQuery(Struct, forbid_unknown_fields=True):
@@ -41,7 +46,7 @@ class EventPageQuery(EventsQuery, forbid_unknown_fields=True):
 def list_events() -> Response:
     """List events, the last opened first, cleared ones included."""
     asked = query(EventPageQuery)
-    after = None if asked.cursor is None else read_cursor(asked.cursor, events.Place)
+    after = None if asked.cursor is None else events.Place(*read_cursor(asked.cursor, _Cursor))
     with reading(context().engine) as connection:
         wanted = event_filter(connection, asked, hide_cleared=False)
         found = events.page(connection, wanted, limit=asked.limit + 1, after=after)

@@ -46,7 +46,7 @@ class HostsQuery(Struct, forbid_unknown_fields=True):
     limit: Limit = 100
     cursor: Cursor | None = None
     health: hosts.Health | None = None
-    tag: Annotated[str, Meta(max_length=64)] | None = None
+    tag: Annotated[str, Meta(pattern=r"^[^\0]{1,64}$")] | None = None
     name: HostReference | None = None
 
 
@@ -63,7 +63,7 @@ class MetricsQuery(Struct, forbid_unknown_fields=True):
 def list_hosts() -> Response:
     """List hosts by name."""
     asked = query(HostsQuery)
-    after = None if asked.cursor is None else read_cursor(asked.cursor, str)
+    after = None if asked.cursor is None else read_cursor(asked.cursor, HostReference)
     with reading(context().engine) as connection:
         found = hosts.page(
             connection,

@@ -58,7 +58,9 @@ class Place(NamedTuple):
 
 def page(connection: Connection, wanted: EventFilter, *, limit: int, after: Place | None = None) -> list[Event]:
     """Return events, the last opened first, from the first one behind ``after`` on."""
-    query = _select_events().order_by(events.c.opened_at.desc(), events.c.id.desc()).limit(limit)
+    # The open ones are few and have an index of their own: "+ 0" keeps SQLite from walking all events in order instead.
+    opened_at = events.c.opened_at + 0.0 if wanted.state == "open" else events.c.opened_at
+    query = _select_events().order_by(opened_at.desc(), events.c.id.desc()).limit(limit)
     if after is not None:
         query = query.where(tuple_(events.c.opened_at, events.c.id) < tuple_(*after))
     if wanted.type is not None:

@@ -33,20 +33,41 @@ MAX_ID = 2**63 - 1
 _NO_METRICS: Mapping[str, float | None] = dict.fromkeys(NAMES)
 
 # As a literal: only then do both databases see that the partial index of open events answers it.
-_open = and_(events.c.host_id == hosts.c.id, events.c.state == literal_column("'open'"))
-_open_events = select(func.count()).select_from(events).where(_open).correlate(hosts).scalar_subquery()
-_worst = (
-    select(func.max(case((events.c.severity.in_(("high", "critical")), 2), else_=1)))
-    .where(_open)
-    .correlate(hosts)
-    .scalar_subquery()
-)
-_health: ColumnElement[str] = case(
-    {2: "critical", 1: "warning"},
-    value=_worst,
-    else_=case((host_state.c.received_at.is_(None), "unknown"), else_="healthy"),
-)
+_is_open = events.c.state == literal_column("'open'")
+_severe = case((events.c.severity.in_(("high", "critical")), 2), else_=1)
 _hosts_and_state = hosts.outerjoin(host_state, host_state.c.host_id == hosts.c.id)
+
+
+def _health(worst: ColumnElement[int]) -> ColumnElement[str]:
+    """Return a host's health, given 2 where a high or critical event is open, 1 where another is, else NULL."""
+    never_seen = host_state.c.received_at.is_(None)
+    return case({2: "critical", 1: "warning"}, value=worst, else_=case((never_seen, "unknown"), else_="healthy"))
+
+
+# Of one host: for a page of them, or one.
+# No type is empty; saying so is what makes SQLite prefer the index of open events to that of all events of a host.
+_open_here = and_(events.c.host_id == hosts.c.id, _is_open, events.c.type > "")
+_open_events_here = select(func.count()).select_from(events).where(_open_here).correlate(hosts).scalar_subquery()
+_worst_here = select(func.max(_severe)).where(_open_here).correlate(hosts).scalar_subquery()
+
+# Of all hosts: the open events first, since most hosts have none.
+_troubled = (
+    select(events.c.host_id, func.count().label("open_events"), func.max(_severe).label("worst"))
+    .where(_is_open)
+    .group_by(events.c.host_id)
+    .subquery()
+)
+_each_host = (
+    select(
+        hosts.c.id,
+        hosts.c.paused,
+        _health(_troubled.c.worst).label("health"),
+        func.coalesce(_troubled.c.open_events, 0).label("open_events"),
+    )
+    .select_from(_hosts_and_state.outerjoin(_troubled, _troubled.c.host_id == hosts.c.id))
+    .where(hosts.c.revoked_at.is_(None))
+    .subquery()
+)
 
 
 class HostName(NamedTuple):
@@ -109,7 +130,7 @@ def page(
     if after is not None:
         query = query.where(hosts.c.name > after)
     if health is not None:
-        query = query.where(_health == health)
+        query = query.where(hosts.c.id.in_(select(_each_host.c.id).where(_each_host.c.health == health)))
     if tag is not None:
         query = query.where(hosts.c.id.in_(select(tags.c.host_id).where(tags.c.tag == tag)))
     if name_prefix is not None:
@@ -145,18 +166,12 @@ def details(connection: Connection, host_id: int) -> StoredDetails | None:
 
 def fleet(connection: Connection) -> Fleet:
     """Count the hosts by health, and their open events."""
-    each = (
-        select(_health.label("health"), hosts.c.paused, _open_events.label("open_events"))
-        .select_from(_hosts_and_state)
-        .where(hosts.c.revoked_at.is_(None))
-        .subquery()
-    )
     query = select(
-        each.c.health,
+        _each_host.c.health,
         func.count(),
-        func.sum(case((each.c.paused, 0), else_=1)),
-        func.sum(each.c.open_events),
-    ).group_by(each.c.health)
+        func.sum(case((_each_host.c.paused, 0), else_=1)),
+        func.sum(_each_host.c.open_events),
+    ).group_by(_each_host.c.health)
     counts = {"healthy": 0, "warning": 0, "critical": 0, "unknown": 0}
     monitored = open_events = 0
     for health, count, count_monitored, count_open in connection.execute(query):
@@ -181,8 +196,8 @@ def _select_hosts() -> Select[tuple[int, str, bool, float | None, float | None, 
         hosts.c.interval_seconds.label("asked_interval_seconds"),
         host_state.c.received_at,
         host_state.c.interval_seconds,
-        _health.label("health"),
-        _open_events.label("open_events"),
+        _health(_worst_here).label("health"),
+        _open_events_here.label("open_events"),
     ).select_from(_hosts_and_state)
 
 
