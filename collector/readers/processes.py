@@ -1,0 +1,213 @@
+"""Processes: how many, and the top ones by CPU and by memory.
+
+All processes are read once a snapshot, so on Linux it is /proc/PID/stat alone for each (psutil costs ten times as
+much); owner and command line are read for the top ones only.
+"""
+
+import heapq
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import psutil
+
+from collector.readers import Part
+from collector.readers.procfs import read
+from collector.readers.system import boot_time
+from wire.snapshot import Process
+from wire.text import storable
+
+TOP = 10
+MOST_NAME = 255
+MOST_COMMAND = 512
+_LEAST_AGE_SECONDS = 0.1
+"""A process younger than this is rated as if it were this old: CPU time comes in ticks of 10 ms."""
+_COMM_BYTES = 15
+"""The kernel cuts a process' name here."""
+
+
+class Usage(NamedTuple):
+    """What one process has used. ``started`` is in seconds since boot (Linux) or Unix seconds (elsewhere):
+    with the pid it names the process, as a pid is used again.
+    """
+
+    pid: int
+    started: float
+    cpu_seconds: float
+    memory_bytes: int
+    threads: int
+    name: bytes | str
+
+
+class Processes:
+    """The host's processes since the reading before."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, tuple[float, float]] | None = None
+        self._before_at = 0.0
+        self._total_memory = psutil.virtual_memory().total
+        self._cpus = psutil.cpu_count() or 1
+        self._describe = _describe_linux if sys.platform == "linux" else _describe_elsewhere
+
+    def read(self, at: float) -> Part:
+        """Return the number of processes and threads, the largest shares, and the top processes.
+
+        A process born since the reading before is rated from its start. At the first reading nothing is rated.
+        """
+        usages = list(_linux() if sys.platform == "linux" else _elsewhere())
+        rated = cpu_percents(usages, self._before, at - self._before_at, _now())
+        self._before = {usage.pid: (usage.started, usage.cpu_seconds) for usage in usages}
+        self._before_at = at
+
+        by_memory = heapq.nlargest(TOP, usages, key=lambda usage: usage.memory_bytes)
+        by_cpu = heapq.nlargest(TOP, ((percent, usage) for usage, percent in zip(usages, rated) if percent > 0))  # noqa: B905 - hot
+        percent_of = dict(zip((usage.pid for usage in usages), rated, strict=True))
+        core = {
+            "processes": float(len(usages)),
+            "threads": float(sum(usage.threads for usage in usages)),
+        }
+        if by_memory:
+            core["process_memory_max_percent"] = 100 * by_memory[0].memory_bytes / self._total_memory
+        known = [percent for percent in rated if not math.isnan(percent)]
+        if known:
+            core["process_cpu_max_percent"] = min(100.0, max(known) / self._cpus)
+        described = {
+            usage.pid: self._describe(usage, percent_of[usage.pid], self._total_memory)
+            for usage in [*by_memory, *(usage for _, usage in by_cpu)]
+        }
+        return Part(
+            core,
+            {
+                "processes_by_cpu": tuple(described[usage.pid] for _, usage in by_cpu),
+                "processes_by_memory": tuple(described[usage.pid] for usage in by_memory if usage.memory_bytes),
+            },
+        )
+
+
+def cpu_percents(
+    usages: list[Usage], before: dict[int, tuple[float, float]] | None, elapsed: float, now: float
+) -> list[float]:
+    """Return each process' CPU as a percentage of one CPU, in the order of ``usages``.
+
+    ``before`` is (started, CPU seconds) by pid ``elapsed`` seconds ago; None makes everything NaN. ``now`` counts
+    as ``Usage.started`` does. A process that ``before`` does not have is rated from its start.
+    """
+    if before is None or elapsed <= 0:
+        return [math.nan] * len(usages)
+    percents = []
+    for usage in usages:
+        started, cpu_seconds = before.get(usage.pid, (math.nan, 0.0))
+        if started == usage.started:
+            percents.append(100 * max(0.0, usage.cpu_seconds - cpu_seconds) / elapsed)
+        else:
+            percents.append(100 * usage.cpu_seconds / max(_LEAST_AGE_SECONDS, now - usage.started))
+    return percents
+
+
+def parse_stat(stat: bytes, ticks_per_second: float, page_bytes: int) -> Usage:
+    """Read /proc/PID/stat, proc(5). The name may hold anything, brackets too. Raises ValueError or IndexError."""
+    opening, closing = stat.index(b"("), stat.rindex(b")")
+    fields = stat[closing + 2 :].split(b" ", 22)
+    return Usage(
+        pid=int(stat[:opening]),
+        started=int(fields[19]) / ticks_per_second,
+        cpu_seconds=(int(fields[11]) + int(fields[12])) / ticks_per_second,
+        memory_bytes=max(0, int(fields[21])) * page_bytes,
+        threads=int(fields[17]),
+        name=stat[opening + 1 : closing],
+    )
+
+
+if sys.platform == "linux":
+    _TICKS_PER_SECOND = float(os.sysconf("SC_CLK_TCK"))
+    _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+    def _now() -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def _linux() -> Iterator[Usage]:
+        for pid in os.listdir("/proc"):  # noqa: PTH208 - a Path for each costs more than the rest
+            if pid.isdigit():
+                try:
+                    stat = read(f"/proc/{pid}/stat", 1024)
+                    yield parse_stat(stat, _TICKS_PER_SECOND, _PAGE_BYTES)
+                except (OSError, ValueError, IndexError):
+                    # It ended meanwhile.
+                    continue
+
+else:
+
+    def _now() -> float:
+        return time.time()
+
+
+def _elsewhere() -> Iterator[Usage]:
+    for process in psutil.process_iter(["create_time", "cpu_times", "memory_info", "num_threads", "name"]):
+        info = process.info
+        times, memory = info["cpu_times"], info["memory_info"]
+        yield Usage(
+            process.pid,
+            info["create_time"] or 0.0,
+            times.user + times.system if times else 0.0,
+            memory.rss if memory else 0,
+            info["num_threads"] or 0,
+            info["name"] or "",
+        )
+
+
+_users: dict[int, str] = {}
+
+
+def _user(uid: int) -> str:
+    """Return the name of a user, asked for once: behind it can stand a directory server."""
+    if uid not in _users:
+        import pwd
+
+        try:
+            _users[uid] = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            _users[uid] = str(uid)
+    return _users[uid]
+
+
+def _describe_linux(usage: Usage, percent: float, total_memory: int) -> Process:
+    try:
+        arguments = os.fsdecode(read(f"/proc/{usage.pid}/cmdline", 4096)).rstrip("\0").split("\0")
+        user = _user(os.stat(f"/proc/{usage.pid}").st_uid)  # noqa: PTH116 - a Path cannot be had cheaper
+    except OSError:
+        arguments, user = [""], ""
+    name = os.fsdecode(usage.name) if isinstance(usage.name, bytes) else usage.name
+    program = arguments[0].rpartition("/")[2]
+    if len(usage.name) >= _COMM_BYTES and program.startswith(name):
+        name = program
+    return _process(usage, boot_time() + usage.started, name, user, " ".join(arguments), percent, total_memory)
+
+
+def _describe_elsewhere(usage: Usage, percent: float, total_memory: int) -> Process:
+    user = command = ""
+    try:
+        process = psutil.Process(usage.pid)
+        user = process.username()
+        command = " ".join(process.cmdline())
+    except psutil.Error:
+        # Ended meanwhile, or not for us to see.
+        pass
+    return _process(usage, usage.started, str(usage.name), user, command, percent, total_memory)
+
+
+def _process(
+    usage: Usage, start_time: float, name: str, user: str, command: str, percent: float, total_memory: int
+) -> Process:
+    return Process(
+        pid=usage.pid,
+        start_time=start_time,
+        name=storable(name, MOST_NAME),
+        user=storable(user, MOST_NAME),
+        cpu_percent=percent,
+        memory_percent=100 * usage.memory_bytes / total_memory,
+        memory_bytes=float(usage.memory_bytes),
+        command=storable(command, MOST_COMMAND),
+    )
