@@ -7,6 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
 
@@ -97,6 +98,12 @@ def redis_command(folder: Path, password: str, host: str, port: int, *, append_o
 def redis_url(password: str, port: int) -> str:
     """Return the administrator's URL of a Redis of our own."""
     return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def without_credentials(url: str) -> str:
+    """Return a Redis URL without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def wait_until_answering(server: RedisServer, folder: Path) -> None:

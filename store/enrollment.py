@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from store.hosts import NAME_PATTERN
 from store.schema import host_state, hosts, tags
 from wire.config import MAXIMUM_INTERVAL_SECONDS, MINIMUM_INTERVAL_SECONDS, SERVICE_NAME_PATTERN
 from wire.entry import KEY_BYTES
 
-_NAME = re.compile(r"(?=.*[^0-9])[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_NAME = re.compile(NAME_PATTERN)
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:=/-]{0,63}")
 _SERVICE = re.compile(SERVICE_NAME_PATTERN)
 
@@ -26,6 +27,7 @@ class EnrolledHost:
     """A host that the store knows, with the secret that it signs by."""
 
     id: int
+    name: str
     key: bytes = field(repr=False)
 
 
@@ -40,7 +42,8 @@ def enroll(
 ) -> EnrolledHost:
     """Make a host with a key of its own; from now on it counts as silent until it speaks.
 
-    ``interval_seconds`` of None leaves the collector's own. Raises EnrollmentRefused.
+    ``interval_seconds`` of None leaves the collector's own. Raises EnrollmentRefused; the caller's transaction stays
+    usable then.
     """
     _check(name, tags_of_host, services, interval_seconds)
     key = secrets.token_bytes(KEY_BYTES)
@@ -53,7 +56,8 @@ def enroll(
         "services": list(dict.fromkeys(services)),
     }
     try:
-        host_id: int = connection.execute(insert(hosts).returning(hosts.c.id), row).scalar_one()
+        with connection.begin_nested():
+            host_id: int = connection.execute(insert(hosts).returning(hosts.c.id), row).scalar_one()
     except IntegrityError:
         raise EnrollmentRefused(f"a host named {name} is enrolled already: choose another name") from None
     # Where no interval is asked for, the column's default stands until the first snapshot tells.
@@ -61,12 +65,12 @@ def enroll(
     connection.execute(insert(host_state), {"host_id": host_id, **asked})
     if tags_of_host:
         connection.execute(insert(tags), [{"host_id": host_id, "tag": tag} for tag in dict.fromkeys(tags_of_host)])
-    return EnrolledHost(host_id, key)
+    return EnrolledHost(host_id, name, key)
 
 
 def enrolled_hosts(connection: Connection) -> list[EnrolledHost]:
     """Return all hosts that were not revoked."""
-    query = select(hosts.c.id, hosts.c.key).where(hosts.c.revoked_at.is_(None)).order_by(hosts.c.id)
+    query = select(hosts.c.id, hosts.c.name, hosts.c.key).where(hosts.c.revoked_at.is_(None)).order_by(hosts.c.id)
     return [EnrolledHost(*row) for row in connection.execute(query)]
 
 

@@ -50,11 +50,15 @@ def test_a_revoked_host_is_enrolled_no_more(engine: Engine) -> None:
         assert enrolled_hosts(connection) == []
 
 
-def test_a_name_is_enrolled_only_once(engine: Engine) -> None:
+def test_a_name_is_enrolled_only_once_and_a_refusal_breaks_nothing(engine: Engine) -> None:
     with writing(engine) as connection:
         enroll(connection, "web-1", now=1.0)
-    with pytest.raises(EnrollmentRefused, match="web-1 is enrolled already"), writing(engine) as connection:
-        enroll(connection, "web-1", now=2.0)
+    with writing(engine) as connection:
+        with pytest.raises(EnrollmentRefused, match="web-1 is enrolled already"):
+            enroll(connection, "web-1", now=2.0)
+        enroll(connection, "web-2", now=2.0)
+    with reading(engine) as connection:
+        assert [host.name for host in enrolled_hosts(connection)] == ["web-1", "web-2"]
 
 
 @pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "42", "a/b", "é", "a" * 64, "a\n", "a;b"])

@@ -1,0 +1,70 @@
+# What a person or CI runs here. Everything happens in .venv and .venv-base beside this file.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lock
+
+PYTHON ?= python3
+UV ?= uv
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+# One package name after another as pip gets to it; all that pip says when it fails.
+define install
+	@log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	echo "Installing $(2) into $(1):"; \
+	if PYTHONUNBUFFERED=1 $(1)/bin/python -m pip install --require-hashes -r $(2) 2>&1 | tee "$$log" \
+	  | awk '/^Collecting / { sub(/==.*/, "", $$2); printf " %s", $$2; fflush() } END { print "" }' \
+	  && $(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable . 2>&1 | tee -a "$$log"; \
+	then :; else cat "$$log" >&2; exit 1; fi
+endef
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/server.stamp ## install Fleetmedic into .venv
+
+run: setup ## watch this machine: .venv/bin/fleetmedic up
+	@exec .venv/bin/fleetmedic up
+
+check: .venv/dev.stamp ## lint, format, types, import rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: check .venv-base/base.stamp ## all checks and tests; the base package also alone
+	.venv-base/bin/pytest -q tests/wire tests/collector
+	.venv/bin/pytest
+
+lock: ## rebuild requirements/*.txt from pyproject.toml (needs uv)
+	$(call compile,base,--extra build --extra basetest)
+	$(call compile,server,--extra server --extra bench --extra build)
+	$(call compile,dev,--extra server --extra bench --extra build --extra dev)
+
+define compile
+$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements/$(1).txt $(2)
+endef
+
+.venv/bin/python .venv-base/bin/python: %/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1): name another with make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv is missing (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -m venv $*
+
+.venv/server.stamp: requirements/server.txt pyproject.toml | .venv/bin/python
+	$(call install,.venv,requirements/server.txt)
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/server.stamp
+	$(call install,.venv,requirements/dev.txt)
+	@touch $@
+
+.venv-base/base.stamp: requirements/base.txt pyproject.toml | .venv-base/bin/python
+	$(call install,.venv-base,requirements/base.txt)
+	@touch $@

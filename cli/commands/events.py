@@ -1,0 +1,114 @@
+"""``fleetmedic events``: what went wrong, and with --follow what goes wrong now."""
+
+import json
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from cli.api_client import ApiClient, ApiUnreachable
+from cli.arguments import add_data_dir, whole_number
+from cli.server_file import find_server
+from cli.tables import local_time, table
+from wire.text import visible
+
+_HEADER = ("ID", "OPENED", "STATE", "SEVERITY", "HOST", "TYPE", "SUBJECT", "VALUE", "LIMIT")
+_NUMBERS = frozenset((0, 7, 8))
+_POLL_SECONDS = 1.0
+_MOST_AT_A_TIME = 1000
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--follow", action="store_true", help="go on and print each event as it opens or resolves")
+    parser.add_argument("--type", metavar="T", help="only this type, such as cpu_high or disk_full")
+    parser.add_argument("--host", metavar="H", help="only this host (name or id)")
+    parser.add_argument("--state", choices=["open", "resolved"], help="only events in this state")
+    parser.add_argument(
+        "--limit",
+        type=whole_number(1, _MOST_AT_A_TIME),
+        default=50,
+        metavar="N",
+        help="the latest N (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print {items: [event, ...]}; with --follow one event a line"
+    )
+    add_data_dir(parser)
+
+
+def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    """Print the latest events, the oldest of them first."""
+    api = ApiClient.from_environment(find_server(environment, arguments.data_dir))
+    wanted = {"type": arguments.type, "host": arguments.host, "state": arguments.state}
+    if arguments.follow:
+        _follow(api, wanted, arguments.limit, as_json=arguments.json)
+    events = _latest(api, wanted, arguments.limit)
+    if arguments.json:
+        print(json.dumps({"items": events}, indent=2))
+    elif events:
+        print(table(_HEADER, [_row(event) for event in events], _NUMBERS))
+    else:
+        print("no events")
+    return 0
+
+
+def _latest(api: ApiClient, wanted: Mapping[str, str | None], limit: int) -> list[dict[str, Any]]:
+    newest_first: list[dict[str, Any]] = api.get("/api/v1/events", **wanted, limit=str(limit))["items"]
+    return newest_first[::-1]
+
+
+def _follow(api: ApiClient, wanted: Mapping[str, str | None], shown_at_first: int, *, as_json: bool) -> NoReturn:
+    events = _latest(api, wanted, _MOST_AT_A_TIME)
+    news = events[-shown_at_first:]
+    reachable = True
+    while True:
+        for event in news:
+            print(json.dumps(event) if as_json else _line(event), flush=True)
+        time.sleep(_POLL_SECONDS)
+        before = events
+        try:
+            events = _latest(api, wanted, _MOST_AT_A_TIME)
+        except ApiUnreachable as error:
+            # A server that restarts is no reason to give up.
+            if reachable:
+                print(f"fleetmedic: {error}; trying on", file=sys.stderr)
+            reachable = False
+        else:
+            reachable = True
+        news = changed(before, events)
+
+
+def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of ``after`` that are new or whose state or severity is another than in ``before``."""
+    seen = {event["id"]: (event["state"], event["severity"]) for event in before}
+    return [event for event in after if seen.get(event["id"]) != (event["state"], event["severity"])]
+
+
+def _row(event: dict[str, Any]) -> list[str]:
+    return [
+        str(event["id"]),
+        local_time(event["opened_at"]),
+        event["state"],
+        event["severity"],
+        event["host"],
+        event["type"],
+        event["subject"],
+        _number(event["value"]),
+        _number(event["limit"]),
+    ]
+
+
+def _line(event: dict[str, Any]) -> str:
+    """Return one event as --follow prints it: what became of it last, and when."""
+    when = local_time(event["resolved_at"] or event["opened_at"])
+    about = "" if event["subject"] == event["host"] else f" {visible(event['subject'])}"
+    value = "" if event["value"] is None else f" at {_number(event['value'])}"
+    limit = "" if event["limit"] is None else f" (limit {_number(event['limit'])})"
+    what = f"{visible(event['host'])}  {event['type']}{about}{value}{limit}"
+    return f"{when}  {event['state']:8}  {event['severity']:8}  {what}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
