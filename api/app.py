@@ -35,7 +35,7 @@ def create_app(
     """
     app = Flask("api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    # One address a resource: no redirects to another spelling.
+    # No redirects to another spelling of an address: a client would send its token twice.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     bind(

@@ -75,7 +75,7 @@ def event_filter(connection: Connection, asked: EventsQuery, *, hide_cleared: bo
         severity=asked.severity,
         state=asked.state,
         host_id=None if asked.host is None else host_in_field(connection, asked.host).id,
-        since=None if asked.since is None else unix_seconds(asked.since),
+        since=None if asked.since is None else unix_seconds(asked.since, "since"),
         hide_cleared=hide_cleared,
     )
 

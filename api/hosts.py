@@ -56,7 +56,7 @@ class MetricsQuery(Struct, forbid_unknown_fields=True):
     names: str | None = None
     start: Moment | None = msgspec.field(default=None, name="from")
     end: Moment | None = msgspec.field(default=None, name="to")
-    points: Annotated[int, Meta(ge=1, le=2000)] = 120
+    points: Annotated[int, Meta(ge=2, le=2000)] = 120
 
 
 @blueprint.get("")
@@ -98,8 +98,8 @@ def show_metrics(reference: str) -> Response:
     """
     asked = query(MetricsQuery)
     names = _metric_names(asked.names)
-    end = context().now() if asked.end is None else unix_seconds(asked.end)
-    start = max(end - _DEFAULT_RANGE_SECONDS, 0.0) if asked.start is None else unix_seconds(asked.start)
+    end = context().now() if asked.end is None else unix_seconds(asked.end, "to")
+    start = max(end - _DEFAULT_RANGE_SECONDS, 0.0) if asked.start is None else unix_seconds(asked.start, "from")
     if start >= end:
         raise bad_field("to" if asked.start is None else "from", "leaves no time between from and to")
     with reading(context().engine) as connection:

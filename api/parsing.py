@@ -24,8 +24,9 @@ Moment = Annotated[float, Meta(ge=0, le=MAX_TIME)] | Annotated[datetime, Meta(tz
 Parsed = TypeVar("Parsed", bound=Struct)
 Place = TypeVar("Place")
 
-# msgspec says where only in the text of its error.
-_FIELD = re.compile(r"(?:(?:unknown|missing required) field `(?P<named>.*)`| - at `\$\.(?P<at>\w+).*`)$", re.DOTALL)
+# msgspec names the field only in the text of its error.
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`", re.DOTALL)
+_FAULT_AT_FIELD = re.compile(r"(.*) - at `\$\.(\w+).*`", re.DOTALL)
 
 
 class NoParameters(Struct, forbid_unknown_fields=True):
@@ -60,9 +61,12 @@ def body(wanted: type[Parsed]) -> Parsed:
         raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from None
 
 
-def unix_seconds(moment: float | datetime) -> float:
-    """Return a moment as the store has it."""
-    return moment.timestamp() if isinstance(moment, datetime) else moment
+def unix_seconds(moment: float | datetime, field: str) -> float:
+    """Return the moment that a field holds as the store has it. Raises Problem for one before 1970 or after 9999."""
+    seconds = moment.timestamp() if isinstance(moment, datetime) else moment
+    if not 0 <= seconds <= MAX_TIME:
+        raise bad_field(field, "is out of range: 1970 to 9999 can be asked for")
+    return seconds
 
 
 def bad_field(field: str, fault: str) -> Problem:
@@ -85,6 +89,8 @@ def read_cursor(cursor: str, wanted: type[Place]) -> Place:
 
 
 def _refuse(error: msgspec.ValidationError) -> NoReturn:
-    found = _FIELD.search(str(error))
-    field = (found["named"] or found["at"]) if found else None
-    raise Problem(HTTPStatus.BAD_REQUEST, str(error), field=field) from None
+    if unknown := _UNKNOWN_FIELD.search(str(error)):
+        raise bad_field(unknown[1], "is not known here") from None
+    if fault := _FAULT_AT_FIELD.fullmatch(str(error)):
+        raise bad_field(fault[2], f"does not fit: {fault[1]}") from None
+    raise Problem(HTTPStatus.BAD_REQUEST, f"the body does not fit: {error}") from None

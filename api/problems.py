@@ -7,9 +7,16 @@ import msgspec
 from flask import Flask, Response, request
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from wire.text import visible
+
+_REFUSALS = {
+    HTTPStatus.NOT_FOUND: "there is no such route",
+    HTTPStatus.METHOD_NOT_ALLOWED: "the route does not take this method",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is too large: 1 MiB is the most",
+}
+_RETRY_SOON = {"Retry-After": "5"}
 
 _log = logging.getLogger(__name__)
 
@@ -64,10 +71,11 @@ def _answer(problem: Problem) -> Response:
 
 
 def _refused(error: HTTPException) -> Response:
-    """Answer what Flask itself refuses: no such route, a method it has not, a body too large."""
+    """Answer what Flask itself refuses."""
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Location")}
-    return _answer(Problem(status, error.description or status.phrase, headers=headers))
+    detail = _REFUSALS.get(status) or error.description or status.phrase
+    allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
+    return _answer(Problem(status, detail, headers={"Allow": ", ".join(sorted(allowed))} if allowed else None))
 
 
 def _database_down(error: OperationalError | InterfaceError | PoolTimeout) -> Response:
@@ -81,6 +89,3 @@ def _database_down(error: OperationalError | InterfaceError | PoolTimeout) -> Re
 def _failed(error: Exception) -> Response:
     _log.error("%s %s failed", request.method, visible(request.path), exc_info=error)
     return _answer(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says why"))
-
-
-_RETRY_SOON = {"Retry-After": "5"}

@@ -42,15 +42,21 @@ def interval_seconds(connection: Connection, host_id: int) -> float:
 
 
 def buckets(start: float, end: float, points: int, interval_seconds: float) -> Buckets:
-    """Cut a span of time into at most ``points`` buckets, none shorter than the host's interval.
+    """Cut the time from ``start`` to before ``end`` into at most ``points`` (two or more) buckets.
 
-    The step is whole seconds and the buckets lie on its multiples, so that a value stays in its bucket when a live
-    chart moves on. The newest value is always within; where ``points`` is the bound, the oldest part of a step is not.
+    None is shorter than the host's interval. The step is whole seconds and the buckets lie on its multiples, so that
+    a value stays in its bucket when a live chart moves on.
     """
-    step = math.ceil(max((end - start) / points, interval_seconds))
-    behind = math.floor(end / step) + 1
-    first = max(math.floor(start / step), behind - points)
-    return Buckets(first * step, step, behind - first)
+    span = _cover(start, end, math.ceil(max((end - start) / points, interval_seconds)))
+    if span.count > points:
+        # Both ends cut into a bucket.
+        return _cover(start, end, math.ceil((end - start) / (points - 1)))
+    return span
+
+
+def _cover(start: float, end: float, step: int) -> Buckets:
+    first = math.floor(start / step)
+    return Buckets(first * step, step, math.ceil(end / step) - first)
 
 
 def series(connection: Connection, host_id: int, names: Sequence[str], span: Buckets) -> dict[str, Series]:

@@ -1,0 +1,102 @@
+"""An API on a real database and a real Redis, and rows for it to show."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, insert, update
+
+from api.app import create_app
+from store.engine import writing
+from store.enrollment import enroll
+from store.schema import events, host_details, host_state, hosts, snapshots
+from store.settings import ServerSettings
+from wire.snapshot import Details, encode_details
+
+NOW = 1_800_000_000.0
+TOKEN = "a token for tests"
+
+
+class Rows:
+    """Puts rows into the database as the workers would."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def host(self, name: str, **columns: Any) -> int:
+        with writing(self._engine) as connection:
+            tags = columns.pop("tags", ())
+            host_id = enroll(connection, name, now=NOW - 3600, tags_of_host=tags).id
+            if columns:
+                connection.execute(update(hosts).where(hosts.c.id == host_id).values(columns))
+        return host_id
+
+    def snapshot(self, host_id: int, taken_at: float = NOW - 1, sequence: int = 1, **metrics: float | None) -> None:
+        times = {"received_at": taken_at, "taken_at": taken_at, "interval_seconds": 5.0}
+        with writing(self._engine) as connection:
+            connection.execute(
+                insert(snapshots), {"host_id": host_id, "incarnation": 1, "sequence": sequence, **times, **metrics}
+            )
+            connection.execute(update(host_state).where(host_state.c.host_id == host_id).values(times))
+
+    def details(self, host_id: int, details: Details | bytes, taken_at: float = NOW - 1) -> None:
+        raw = details if isinstance(details, bytes) else bytes(encode_details(details))
+        with writing(self._engine) as connection:
+            connection.execute(insert(host_details), {"host_id": host_id, "taken_at": taken_at, "details": raw})
+
+    def event(self, host_id: int, type: str = "cpu_high", opened_at: float = NOW - 60, **columns: Any) -> int:  # noqa: A002
+        row = {
+            "host_id": host_id,
+            "type": type,
+            "subject": "",
+            "severity": "high",
+            "state": "open",
+            "limit_value": 85.0,
+            "first_value": 90.0,
+            "value": 91.0,
+            "peak_value": 99.0,
+            "peak_at": opened_at,
+            "started_at": opened_at - 30,
+            "opened_at": opened_at,
+            "last_at": opened_at,
+            "evidence": {},
+        }
+        with writing(self._engine) as connection:
+            return connection.execute(insert(events).returning(events.c.id), row | columns).scalar_one()
+
+
+@pytest.fixture
+def rows(engine: Engine) -> Rows:
+    return Rows(engine)
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str, tmp_path: Path) -> ServerSettings:
+    environment = {
+        "FLEETMEDIC_DATA_DIR": str(tmp_path),
+        "FLEETMEDIC_DATABASE_URL": database_url,
+        "FLEETMEDIC_REDIS_URL": redis_url,
+        "FLEETMEDIC_ADMIN_TOKEN": TOKEN,
+    }
+    return ServerSettings.from_environment(environment)
+
+
+@pytest.fixture
+def make_client(settings: ServerSettings, engine: Engine) -> Callable[..., FlaskClient]:
+    """Makes clients that send the token: of apps with another own host, database or settings."""
+
+    def make(own_host: str | None = None, database: Engine = engine, **changes: Any) -> FlaskClient:
+        app = create_app(dataclasses.replace(settings, **changes), database, own_host, now=lambda: NOW)
+        client = app.test_client()
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
+        return client
+
+    return make
+
+
+@pytest.fixture
+def client(make_client: Callable[..., FlaskClient]) -> FlaskClient:
+    return make_client()

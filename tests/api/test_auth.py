@@ -1,0 +1,56 @@
+from collections.abc import Callable
+
+from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+
+PUBLIC = {"/healthz", "/readyz"}
+
+
+def _path(rule: Rule) -> str:
+    return rule.rule.replace("<reference>", "1").replace("<event_id>", "1")
+
+
+def _status_of_every_route(client: FlaskClient) -> dict[tuple[str, str], int]:
+    return {
+        (method, rule.rule): client.open(_path(rule), method=method).status_code
+        for rule in client.application.url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+
+
+def test_every_route_but_the_public_ones_refuses_a_request_without_a_token(client: FlaskClient) -> None:
+    client.environ_base.pop("HTTP_AUTHORIZATION")
+    open_routes = {route for (_, route), status in _status_of_every_route(client).items() if status != 401}
+    assert open_routes == PUBLIC
+
+
+def test_the_token_opens_every_route(client: FlaskClient) -> None:
+    assert 401 not in _status_of_every_route(client).values()
+
+
+def test_a_server_without_a_token_of_its_own_lets_nobody_in(make_client: Callable[..., FlaskClient]) -> None:
+    client = make_client(admin_token="")
+    for given in ("Bearer ", "Bearer", "Bearer None", "Bearer a token for tests"):
+        assert client.get("/api/v1/hosts", headers={"Authorization": given}).status_code == 401
+
+
+def test_only_the_very_token_as_a_bearer_is_accepted(make_client: Callable[..., FlaskClient]) -> None:
+    client = make_client(admin_token="gehört mir")
+    right = "gehört mir".encode().decode("latin-1")
+    answers = {
+        given: client.get("/api/v1/hosts", headers={"Authorization": given}).status_code
+        for given in (f"Bearer {right}", f"bearer {right}", f"Basic {right}", f"Bearer {right}x", "Bearer ÿ", right)
+    }
+    assert list(answers.values()) == [200, 200, 401, 401, 401, 401]
+
+
+def test_a_refusal_says_what_is_needed(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/hosts", headers={"Authorization": "Bearer wrong"})
+    assert answer.mimetype == "application/problem+json"
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="fleetmedic", error="invalid_token"'
+
+
+def test_without_a_token_nobody_learns_which_routes_there_are(client: FlaskClient) -> None:
+    client.environ_base.pop("HTTP_AUTHORIZATION")
+    assert client.get("/api/v1/nothing").status_code == 401
+    assert client.delete("/api/v1/hosts").status_code == 401
