@@ -62,4 +62,5 @@ def open_entry(data: bytes) -> Entry:
 
 def is_authentic(key: bytes, data: bytes) -> bool:
     """Say whether the entry ``data`` was sealed under ``key``."""
-    return hmac.compare_digest(hmac.digest(key, data[:-_TRAILER_BYTES], "sha256"), data[-_MAC_BYTES:])
+    trailer = _MAC_HEADER + hmac.digest(key, data[:-_TRAILER_BYTES], "sha256")
+    return hmac.compare_digest(trailer, data[-_TRAILER_BYTES:])
