@@ -27,10 +27,10 @@ def main(settings: ServerSettings, host: str, port: int) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         engine = connect(settings.database_url)
+        app = create_app(settings, engine, socket.gethostname())
         listener = _bind(host, port)
         migrations.wait_until_current(engine, _say)
         listener.listen(_BACKLOG)
-        app = create_app(settings, engine, socket.gethostname())
     except (ValueError, UnsafeSqlite) as error:
         _say(str(error))
         return 1

@@ -30,7 +30,7 @@ def test_the_token_opens_every_route(client: FlaskClient) -> None:
 
 def test_a_server_without_a_token_of_its_own_lets_nobody_in(make_client: Callable[..., FlaskClient]) -> None:
     client = make_client(admin_token="")
-    for given in ("Bearer ", "Bearer", "Bearer None", "Bearer a token for tests"):
+    for given in ("Bearer ", "Bearer  ", "Bearer", "Bearer None", "Bearer a token for tests"):
         assert client.get("/api/v1/hosts", headers={"Authorization": given}).status_code == 401
 
 
