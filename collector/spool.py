@@ -57,6 +57,7 @@ class Hole(NamedTuple):
 class _State(msgspec.Struct, array_like=True):
     epochs: list[Epoch]
     holes: list[Hole]
+    acknowledged: int
 
 
 class Item(NamedTuple):
@@ -187,6 +188,7 @@ class Spool:
             if self._closed:
                 return
             self._flush()
+            self._save()
             with contextlib.suppress(OSError):
                 for segment in self._segments:
                     segment.sync()
@@ -297,17 +299,19 @@ class Spool:
         return False
 
     def _trim(self) -> None:
-        while len(self._segments) > 1 and self._segments[0].last <= self._acknowledged:
-            self._segments.pop(0).remove()
         while self._memory and self._memory[0].ordinal <= self._acknowledged:
             self._memory_bytes -= self._memory.popleft().size
+        done = [segment for segment in self._segments[:-1] if segment.last <= self._acknowledged]
         holes = [hole for hole in self._holes if hole.last > self._acknowledged]
         epochs = self._epochs
         while len(epochs) > 1 and epochs[1].base <= self._acknowledged:
             epochs = epochs[1:]
-        if len(holes) < len(self._holes) or len(epochs) < len(self._epochs):
+        if done or len(holes) < len(self._holes) or len(epochs) < len(self._epochs):
             self._holes, self._epochs = holes, epochs
             self._save()
+        for segment in done:
+            segment.remove()
+        del self._segments[: len(done)]
 
     def _add_hole(self, hole: Hole) -> None:
         """Note a hole, joined to the one before it where they touch and mean the same."""
@@ -346,9 +350,9 @@ class Spool:
                 segment.remove()
             else:
                 self._segments.append(segment)
-        self._acknowledged = max((segment.acknowledged for segment in self._segments), default=0)
-        self._last = max(self._acknowledged, self._segments[-1].last if self._segments else 0)
         state = self._load_state()
+        self._acknowledged = max([state.acknowledged if state else 0, *(one.acknowledged for one in self._segments)])
+        self._last = max(self._acknowledged, self._segments[-1].last if self._segments else 0)
         self._holes = [hole for hole in state.holes if hole.last > self._acknowledged] if state else []
         self._last = max([self._last, *(hole.last for hole in self._holes)])
         if state is None or not state.epochs:
@@ -364,7 +368,7 @@ class Spool:
                 self._epochs.append(Epoch(max(now_ms, self.incarnation + 1), self._last))
         self._find_holes(_DAMAGED)
         self._trim()
-        self._write("epochs", msgspec.msgpack.encode(_State(self._epochs, self._holes)))
+        self._write_state()
 
     def _load_state(self) -> _State | None:
         try:
@@ -384,9 +388,12 @@ class Spool:
     def _save(self) -> None:
         """Write the epochs and holes. Where that fails they are found anew from the records, as far as they go."""
         try:
-            self._write("epochs", msgspec.msgpack.encode(_State(self._epochs, self._holes)))
+            self._write_state()
         except OSError as error:
             self._keep_in_memory(error)
+
+    def _write_state(self) -> None:
+        self._write("epochs", msgspec.msgpack.encode(_State(self._epochs, self._holes, self._acknowledged)))
 
     def _write(self, name: str, data: bytes) -> None:
         temporary = self._folder / f"{name}.new"
