@@ -78,7 +78,8 @@ class Supervisor:
                 self._look_after(part, now)
                 _bound(part.log)
             if self._guardian.poll() is not None:
-                self._replace_guardian()
+                os.close(self._pipe)
+                self._start_guardian()
             each_tick()
             time.sleep(_TICK_SECONDS)
 
@@ -132,17 +133,14 @@ class Supervisor:
 
     def _start_guardian(self) -> None:
         read_end, self._pipe = os.pipe()
+        # A successor knows from its first moment what there is to watch.
+        for part in self._parts:
+            if part.start_again_at is None:
+                self._tell_guardian(f"+{part.process.pid}")
         self._guardian = subprocess.Popen(
             [sys.executable, "-m", "cli.guardian"], stdin=read_end, pass_fds=[self._lock], process_group=0
         )
         os.close(read_end)
-
-    def _replace_guardian(self) -> None:
-        os.close(self._pipe)
-        self._start_guardian()
-        for part in self._parts:
-            if part.start_again_at is None:
-                self._tell_guardian(f"+{part.process.pid}")
 
     def _tell_guardian(self, line: str) -> None:
         # Where it was killed, its successor is told afresh.

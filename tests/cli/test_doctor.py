@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from cli.main import main
+
+
+@pytest.fixture
+def healthy(monkeypatch: pytest.MonkeyPatch, engine: Engine, redis_url: str, tmp_path: Path) -> None:
+    """A server that lacks nothing."""
+    monkeypatch.setenv("FLEETMEDIC_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("FLEETMEDIC_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("FLEETMEDIC_REDIS_URL", redis_url)
+
+
+def _verdicts(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return what doctor says of each check."""
+    return {line[:12].strip(): line[14:] for line in capsys.readouterr().out.splitlines()}
+
+
+def test_on_a_healthy_server_every_check_is_ok(healthy: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    verdicts = _verdicts(capsys)
+    assert list(verdicts) == ["python", "sqlite", "data folder", "redis", "clock", "database"]
+    assert all(verdict.startswith("ok ") for verdict in verdicts.values())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "check", "remedy"),
+    [
+        ("FLEETMEDIC_REDIS_URL", "redis://:secret@127.0.0.1:9/0", "redis", "start `fleetmedic up`"),
+        ("FLEETMEDIC_DATABASE_URL", "sqlite:////nowhere/fleetmedic.db", "database", "run `fleetmedic db upgrade`"),
+        ("FLEETMEDIC_DATABASE_URL", "postgresql://x:secret@127.0.0.1:9/f", "database", "postgresql+psycopg://x:***@"),
+        ("FLEETMEDIC_DATA_DIR", "/dev/null/x", "data folder", "set FLEETMEDIC_DATA_DIR"),
+    ],
+)
+def test_what_is_missing_is_named_with_what_to_do(
+    healthy: None,
+    variable: str,
+    value: str,
+    check: str,
+    remedy: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main(["doctor"]) == 1
+    verdicts = _verdicts(capsys)
+    assert verdicts[check].startswith("FAILED")
+    assert remedy in verdicts[check]
+    assert "secret" not in verdicts[check]
