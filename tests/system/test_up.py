@@ -1,0 +1,215 @@
+"""``fleetmedic up`` as a person runs it: one process that is started, looked at, hurt and stopped."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from cli.ports import free_port
+
+FLEETMEDIC = [sys.executable, "-m", "cli.main"]
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("FLEETMEDIC_")}
+
+
+def fleetmedic(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*FLEETMEDIC, *arguments], env=CLEAN, capture_output=True, text=True, timeout=60)
+
+
+class Up:
+    """A running ``up`` and what it printed so far."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        command = [
+            *FLEETMEDIC,
+            "up",
+            "--data-dir",
+            str(folder),
+            "--interval",
+            "1",
+            "--port",
+            str(free_port()),
+            *arguments,
+        ]
+        self.output = (folder.parent / f"{folder.name}.out").open("w+")
+        self.process = subprocess.Popen(command, env=CLEAN, stdout=self.output, stderr=subprocess.STDOUT)
+
+    def said(self) -> str:
+        return Path(self.output.name).read_text()
+
+    def wait_for_first_snapshot(self) -> None:
+        wait_until(lambda: "first snapshot of" in self.said(), self.said)
+
+    def part(self, name: str) -> psutil.Process:
+        """Return the process that leads a part."""
+        wanted = "redis-server" if name == "redis" else name
+        for child in psutil.Process(self.process.pid).children():
+            words = child.cmdline()
+            if len(words) > 1 and wanted in (Path(words[0]).name, *words[2:4]):
+                return child
+        raise LookupError(f"no {name} is running")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def host(self) -> dict[str, Any]:
+        """Return this machine as ``fleetmedic hosts --json`` shows it."""
+        result = fleetmedic("hosts", "--json", "--data-dir", str(self.folder))
+        assert result.returncode == 0, result.stderr
+        (host,) = json.loads(result.stdout)["items"]
+        return dict(host)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+def wait_until(condition: Callable[[], bool], told: Callable[[], str] = lambda: "", seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain; so far: {told()}"
+        time.sleep(0.05)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One ``up`` that watches this machine."""
+    running = Up(tmp_path_factory.mktemp("up") / "data", "--redis-port", str(free_port()))
+    try:
+        running.wait_for_first_snapshot()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[], Up]]:
+    """Start an ``up`` on this test's own folder."""
+    started: list[Up] = []
+
+    def start() -> Up:
+        started.append(Up(tmp_path / "data"))
+        started[-1].wait_for_first_snapshot()
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+def test_this_machine_is_shown_as_psutil_sees_it(up: Up) -> None:
+    host = up.host()
+    memory = psutil.virtual_memory()
+    assert host["metrics"]["memory_total_bytes"] == pytest.approx(memory.total, rel=1e-6)
+    assert host["metrics"]["memory_percent"] == pytest.approx(memory.percent, abs=5)
+    assert host["metrics"]["uptime_seconds"] == pytest.approx(time.time() - psutil.boot_time(), abs=60)
+    assert host["metrics"]["processes"] == pytest.approx(len(psutil.pids()), rel=0.2)
+    assert abs(datetime.fromisoformat(host["last_seen"]).timestamp() - time.time()) < 30
+
+
+def test_the_table_of_hosts_names_this_machine(up: Up) -> None:
+    shown = fleetmedic("hosts", "--data-dir", str(up.folder)).stdout.splitlines()
+    assert len(shown) == 2
+    assert shown[0].startswith("NAME")
+    assert shown[1].startswith(up.host()["name"])
+
+
+def test_only_who_has_the_token_is_answered(up: Up) -> None:
+    server = json.loads((up.folder / "server.json").read_text())
+    stranger = CLEAN | {"FLEETMEDIC_API_URL": server["api_url"], "FLEETMEDIC_ADMIN_TOKEN": "guess"}
+    result = subprocess.run([*FLEETMEDIC, "hosts"], env=stranger, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "check FLEETMEDIC_ADMIN_TOKEN" in result.stderr
+
+
+def test_a_second_up_on_the_folder_names_the_first(up: Up) -> None:
+    second = fleetmedic("up", "--data-dir", str(up.folder), "--port", str(free_port()))
+    assert second.returncode == 1
+    assert second.stderr == f"fleetmedic: {up.folder} is in use by `fleetmedic up` with pid {up.process.pid}\n"
+
+
+def test_doctor_finds_a_running_up_healthy(up: Up) -> None:
+    result = fleetmedic("doctor", "--data-dir", str(up.folder))
+    assert (result.returncode, result.stdout.count("  ok  ")) == (0, 6), result.stdout
+
+
+@pytest.mark.parametrize("option", ["--port", "--redis-port"])
+def test_a_taken_port_is_named_before_anything_starts(option: str, tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        free = {"--port": str(free_port()), "--redis-port": str(free_port())}
+        options = [word for pair in (free | {option: port}).items() for word in pair]
+        result = fleetmedic("up", "--data-dir", str(tmp_path), *options)
+    assert result.returncode == 1
+    assert f"port {port} on 127.0.0.1 is taken" in result.stderr
+    assert option in result.stderr
+    assert not (tmp_path / "fleetmedic.db").exists()
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    # A file in the way stops even root.
+    (tmp_path / "file").touch()
+    result = fleetmedic("up", "--data-dir", str(tmp_path / "file" / "data"))
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"fleetmedic: the data folder {tmp_path}/file/data cannot be written")
+
+
+@pytest.mark.parametrize("name", ["collector", "worker", "api", "redis"])
+def test_a_part_that_is_killed_comes_back_and_data_flows_again(name: str, up: Up) -> None:
+    before = up.part(name)
+    before.kill()
+    killed_at = time.time()
+    wait_until(lambda: f"{name} ended (killed by SIGKILL)" in up.said(), up.said)
+
+    def flows() -> bool:
+        try:
+            return datetime.fromisoformat(up.host()["last_seen"]).timestamp() > killed_at + 1
+        except AssertionError:
+            return False
+
+    wait_until(flows, up.said)
+    assert up.part(name).pid != before.pid
+
+
+def test_sigterm_stops_all_and_the_next_start_goes_on(start: Callable[[], Up]) -> None:
+    first = start()
+    family = first.family()
+    server = json.loads((first.folder / "server.json").read_text())
+    host = first.host()
+    first.process.terminate()
+    assert first.process.wait(30) == 0
+    assert [process for process in family if not is_gone(process)] == []
+    assert not (first.folder / "server.json").exists()
+    second = start()
+    assert second.host()["id"] == host["id"]
+    again = json.loads((first.folder / "server.json").read_text())
+    assert again["collector_redis_url"] == server["collector_redis_url"]
+
+
+def test_kill_9_leaves_nothing_behind_and_the_next_start_goes_on(start: Callable[[], Up]) -> None:
+    first = start()
+    family = first.family()
+    assert len(family) >= 5
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+    wait_until(lambda: all(is_gone(process) for process in family))
+    assert start().host()["health"] in ("healthy", "warning", "critical")
