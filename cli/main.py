@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 
 from cli.errors import CommandFailed
 from wire.environment import SettingError
@@ -26,10 +27,8 @@ COMMANDS = {
     "doctor": "check what a server needs on this machine",
 }
 
-# Import names of what only the extra `server` brings.
-_SERVER_PACKAGES = frozenset(
-    ("alembic", "celery", "flask", "gunicorn", "hiredis", "kombu", "numpy", "psycopg", "pysqlite3", "sqlalchemy")
-)
+# All but these need the extra `server`, of which SQLAlchemy stands for the whole.
+_IN_BASE_PACKAGE = frozenset(("collector", "hosts", "events"))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,11 +41,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(given)
     except (CommandFailed, SettingError) as error:
         return _fail(str(error))
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in _SERVER_PACKAGES:
-            raise
-        return _fail(f"this needs {missing}, which comes with the server: pip install 'fleetmedic[server]'")
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -70,6 +64,8 @@ def _run(given: list[str]) -> int:
     for name, help_line in COMMANDS.items():
         command = subparsers.add_parser(name, help=help_line, description=help_line[0].upper() + help_line[1:] + ".")
         if name == asked:
+            if name not in _IN_BASE_PACKAGE and find_spec("sqlalchemy") is None:
+                raise CommandFailed(f"`fleetmedic {name}` needs the server: pip install 'fleetmedic[server]'")
             module = importlib.import_module(f"cli.commands.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)

@@ -94,19 +94,13 @@ def test_the_collector_needs_nothing_of_the_server() -> None:
     assert result.stdout == "[]\n"
 
 
-def test_a_command_of_the_server_says_which_package_it_lacks(tmp_path) -> None:
-    program = textwrap.dedent(
-        """
-        import sys
-        from cli.main import main
-
-        # As in an environment that has the base package only.
-        sys.modules["sqlalchemy"] = None
-        sys.exit(main(["db", "upgrade"]))
-        """
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.returncode == 1
-    assert result.stderr == (
-        "fleetmedic: this needs sqlalchemy, which comes with the server: pip install 'fleetmedic[server]'\n"
+@pytest.mark.parametrize("command", ["up", "worker", "api", "db", "enroll", "doctor"])
+def test_a_command_of_the_server_says_that_the_server_is_not_installed(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As in an environment that has the base package only.
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    assert main([command]) == 1
+    assert capsys.readouterr().err == (
+        f"fleetmedic: `fleetmedic {command}` needs the server: pip install 'fleetmedic[server]'\n"
     )
