@@ -69,5 +69,5 @@ def _services(environment: Mapping[str, str]) -> tuple[str, ...]:
     names = [name.strip() for name in environment.get("FLEETMEDIC_SERVICES", "").split(",") if name.strip()]
     for name in names:
         if not re.match(SERVICE_NAME_PATTERN, name):
-            raise SettingError(f"FLEETMEDIC_SERVICES names {visible(name)!r}: that is not the name of a service")
+            raise SettingError(f"FLEETMEDIC_SERVICES names '{visible(name)}': that is not the name of a service")
     return tuple(dict.fromkeys(names))

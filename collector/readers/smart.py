@@ -19,6 +19,7 @@ _TIMEOUT_SECONDS = 30.0
 # Bits of smartctl's exit status, smartctl(8) "EXIT STATUS".
 _FAILING_BIT = 1 << 3
 _PREFAILURE_BIT = 1 << 4
+_GUESSED_TYPES = ("scsi", "ata")
 
 
 class Smart:
@@ -75,10 +76,13 @@ def _json(output: bytes) -> dict[str, Any]:
 
 
 def parse_scan(output: bytes) -> list[tuple[str, str]]:
-    """Read ``smartctl --json --scan`` as (device, type)."""
+    """Read ``smartctl --json --scan`` as (device, type).
+
+    The scan opens no disk, so it calls SATA disks ``scsi``, and insisting on that would hide their health.
+    """
     devices = _json(output).get("devices")
     return [
-        (device["name"], device["type"])
+        (device["name"], "auto" if device["type"] in _GUESSED_TYPES else device["type"])
         for device in (devices if isinstance(devices, list) else [])
         if isinstance(device, dict) and isinstance(device.get("name"), str) and isinstance(device.get("type"), str)
     ]
