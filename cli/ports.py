@@ -52,7 +52,7 @@ def outward_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # Sends nothing: it only picks the route to an address that is nobody's (RFC 5737).
-            probe.connect(("192.0.2.1", 9))
+            probe.connect(("203.0.113.1", 9))
         except OSError:
             return socket.gethostname()
         address: str = probe.getsockname()[0]

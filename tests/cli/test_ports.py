@@ -35,7 +35,7 @@ def test_a_free_port_is_free_also_just_after_a_connection() -> None:
 
 @pytest.mark.parametrize(
     ("host", "message"),
-    [("192.0.2.1", "192.0.2.1 is no address of this machine"), ("no host", "'no host' is no address")],
+    [("203.0.113.1", "203.0.113.1 is no address of this machine"), ("no host", "'no host' is no address")],
 )
 def test_an_address_of_nobody_is_named(host: str, message: str) -> None:
     with pytest.raises(CommandFailed, match=message):
@@ -51,7 +51,7 @@ def test_an_address_of_nobody_is_named(host: str, message: str) -> None:
         ("::1", True, False),
         ("0.0.0.0", False, True),
         ("::", False, True),
-        ("192.0.2.1", False, False),
+        ("203.0.113.1", False, False),
     ],
 )
 def test_it_is_known_who_reaches_an_address(host: str, loopback: bool, wildcard: bool) -> None:

@@ -28,7 +28,7 @@ def fleetmedic(*arguments: str) -> subprocess.CompletedProcess[str]:
 class Up:
     """A running ``up`` and what it printed so far."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
         self.folder = folder
         command = [
             *FLEETMEDIC,
@@ -42,7 +42,7 @@ class Up:
             *arguments,
         ]
         self.output = (folder.parent / f"{folder.name}.out").open("w+")
-        self.process = subprocess.Popen(command, env=CLEAN, stdout=self.output, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(command, env=CLEAN | environment, stdout=self.output, stderr=subprocess.STDOUT)
 
     def said(self) -> str:
         return Path(self.output.name).read_text()
@@ -100,12 +100,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], Up]]:
-    """Start an ``up`` on this test's own folder."""
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    """Start an ``up`` on this test's own folder, with these variables set."""
     started: list[Up] = []
 
-    def start() -> Up:
-        started.append(Up(tmp_path / "data"))
+    def start(**environment: str) -> Up:
+        started.append(Up(tmp_path / "data", **environment))
         started[-1].wait_for_first_snapshot()
         return started[-1]
 
@@ -190,7 +190,7 @@ def test_a_part_that_is_killed_comes_back_and_data_flows_again(name: str, up: Up
     assert up.part(name).pid != before.pid
 
 
-def test_sigterm_stops_all_and_the_next_start_goes_on(start: Callable[[], Up]) -> None:
+def test_sigterm_stops_all_and_the_next_start_goes_on(start: Callable[..., Up]) -> None:
     first = start()
     family = first.family()
     server = json.loads((first.folder / "server.json").read_text())
@@ -205,7 +205,7 @@ def test_sigterm_stops_all_and_the_next_start_goes_on(start: Callable[[], Up]) -
     assert again["collector_redis_url"] == server["collector_redis_url"]
 
 
-def test_kill_9_leaves_nothing_behind_and_the_next_start_goes_on(start: Callable[[], Up]) -> None:
+def test_kill_9_leaves_nothing_behind_and_the_next_start_goes_on(start: Callable[..., Up]) -> None:
     first = start()
     family = first.family()
     assert len(family) >= 5
@@ -213,3 +213,14 @@ def test_kill_9_leaves_nothing_behind_and_the_next_start_goes_on(start: Callable
     first.process.wait()
     wait_until(lambda: all(is_gone(process) for process in family))
     assert start().host()["health"] in ("healthy", "warning", "critical")
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_redis_and_a_database_that_are_set_are_used(
+    start: Callable[..., Up], redis_url: str, database_url: str
+) -> None:
+    up = start(FLEETMEDIC_REDIS_URL=redis_url, FLEETMEDIC_DATABASE_URL=database_url, FLEETMEDIC_ADMIN_TOKEN="chosen")
+    assert "from FLEETMEDIC_REDIS_URL" in up.said()
+    assert up.host()["last_seen"] is not None
+    left_alone = ["admin-token", "fleetmedic.db", "redis"]
+    assert [name for name in left_alone if (up.folder / name).exists()] == []
