@@ -23,7 +23,7 @@ from wire.text import visible
 
 log = logging.getLogger(__name__)
 
-_FAREWELL_SECONDS = 1.5
+_FAREWELL_SECONDS = 1.0
 """How long the end may take that pushes what is left; what is not pushed then is in the spool."""
 
 

@@ -53,8 +53,16 @@ def _identity() -> dict[str, str | int]:
         "platform": {"win32": "windows"}.get(sys.platform, sys.platform),
         "os_name": storable(_os_name(), 255),
         "hostname": storable(socket.gethostname(), 255),
-        "collector_version": metadata.version("fleetmedic"),
+        "collector_version": _version(),
     }
+
+
+def _version() -> str:
+    try:
+        return metadata.version("fleetmedic")
+    except metadata.PackageNotFoundError:
+        # Run from a source tree that is not installed.
+        return ""
 
 
 def _os_name() -> str:

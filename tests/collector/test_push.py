@@ -332,7 +332,7 @@ def test_a_redis_out_of_memory_is_down_and_nothing_is_lost(host: Host, worker: W
     worker.client.config_set("maxmemory", 1)
     host.collect()
     try:
-        with pytest.raises(LinkDown, match="refuses: command not allowed when used memory"):
+        with pytest.raises(LinkDown, match="refuses: OOM command not allowed when used memory"):
             host.round_trip()
     finally:
         worker.client.config_set("maxmemory", 0)
