@@ -23,10 +23,10 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """Take the lock. Raises InUse with the holder's pid, or OSError."""
         path = folder / "lock"
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(self._descriptor)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
             os.close(self._descriptor)
             raise InUse(f"{folder} is in use by another collector (pid {holder or 'unknown'}): stop that one first, "

@@ -1,7 +1,6 @@
 """The collector's process: snapshots at a steady pace into the spool, a thread that pushes them, an orderly end."""
 
 import contextlib
-import json
 import logging
 import signal
 import sys
@@ -9,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
+
+import msgspec
 
 from collector.desired import DesiredConfig
 from collector.link import Link
@@ -135,13 +136,13 @@ class _Writable:
         self._file = file
         self.pairs: frozenset[tuple[str, str]] = frozenset()
         # Nothing remembered yet, or nothing that can be used: what is seen from now on is remembered.
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            self.pairs = frozenset((device, mount) for device, mount in json.loads(file.read_bytes()))
+        with contextlib.suppress(OSError, ValueError):
+            self.pairs = frozenset(msgspec.json.decode(file.read_bytes(), type=list[tuple[str, str]]))
 
     def update(self, pairs: frozenset[tuple[str, str]]) -> None:
         if pairs != self.pairs:
             self.pairs = pairs
             try:
-                self._file.write_text(json.dumps(sorted(pairs)))
+                self._file.write_bytes(msgspec.json.encode(sorted(pairs)))
             except OSError as error:
                 log.debug("not remembered: %s", error)

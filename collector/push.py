@@ -58,6 +58,7 @@ class Pusher:
         self._pushed = spool.acknowledged
         self._waiting_since: float | None = None
         self._resends = 0
+        self._fruitless = 0
         self._knows_position = False
         self._full = False
         self._ack: bytes | None = None
@@ -127,7 +128,7 @@ class Pusher:
         """Return how long to wait when nothing new comes: an interval, or a moment while catching up."""
         if self._desired.config.paused or self._full or not self._has_more():
             return self._interval()
-        return CATCH_UP_SECONDS * random.uniform(0.8, 1.2) * 2.0 ** min(self._resends, 8)
+        return min(self._interval(), CATCH_UP_SECONDS * random.uniform(0.8, 1.2) * 2.0 ** min(self._fruitless, 16))
 
     def _has_more(self) -> bool:
         return self._spool.last > self._pushed
@@ -152,7 +153,9 @@ class Pusher:
         ack, config, full = self._link.exchange([*commands, *self._asks])[-3:]
         news = self._desired.update(_bytes_or_none(config))
         self._full = full is not None
+        before = self._spool.acknowledged
         self._heed(_bytes_or_none(ack), at, now)
+        self._fruitless = 0 if entries or self._spool.acknowledged > before else self._fruitless + 1
         if not self._knows_position:
             self._knows_position = True
             return self.round_trip(at, now) or news

@@ -16,7 +16,7 @@ from typing import NamedTuple
 _HEADER = struct.Struct("<IIQQd")
 _CRC_BYTES = 4
 SUFFIX = ".records"
-_FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class Record(NamedTuple):

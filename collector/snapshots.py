@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import msgspec
 import psutil
 
 from collector.readers import Part
@@ -19,7 +20,7 @@ from collector.readers.sensors import Sensors
 from collector.readers.services import read_services
 from collector.readers.system import System
 from wire.metrics import pack_core
-from wire.snapshot import SNAPSHOT_VERSION, Details, Snapshot, encode_details, encode_snapshot
+from wire.snapshot import MAX_BODY_BYTES, SNAPSHOT_VERSION, Details, Snapshot, encode_details, encode_snapshot
 from wire.text import visible
 
 log = logging.getLogger(__name__)
@@ -60,9 +61,10 @@ class Sampler:
         for part in parts:
             core.update(part.core)
             details.update(part.details)
-        return encode_snapshot(
-            Snapshot(SNAPSHOT_VERSION, taken_at, interval_seconds, pack_core(core), encode_details(Details(**details)))
-        )
+        snapshot = Snapshot(SNAPSHOT_VERSION, taken_at, interval_seconds, pack_core(core))
+        body = encode_snapshot(msgspec.structs.replace(snapshot, details=encode_details(Details(**details))))
+        # Hundreds of mounts with the longest of names: the server would refuse it, the core metrics count them all.
+        return body if len(body) <= MAX_BODY_BYTES else encode_snapshot(snapshot)
 
     def _part(self, read: Callable[..., Part], *arguments: object) -> Part:
         name = read.__qualname__

@@ -1,32 +1,25 @@
 """The spool: what was collected and is not acknowledged yet, on disk, bounded in bytes.
 
-Records have an ordinal that is counted on for ever; an *epoch* maps ordinals to the wire's numbers: from its base
-on, ordinal ``base + n`` is sequence n of its incarnation. So a new incarnation renumbers what is unacknowledged
-by one small write, and a number is never given to two bodies.
-
 What is written is in the system's hands at once: a killed collector loses nothing. There is no fsync for each
 snapshot, so a power loss may take the last seconds; then, and whenever a file was found damaged, some numbers may
 have been pushed that nobody here remembers, and so what follows belongs to a new incarnation. The file ``intact``
 says that this is not so: it holds the boot in which the spool was written, or ``closed`` after an orderly end.
+The file ``numbering`` holds what ``collector.numbering`` keeps; the other files are those of ``collector.segment``.
 """
 
 import contextlib
 import enum
 import logging
-import math
 import threading
 from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import psutil
 
 from collector.lock import FolderLock
+from collector.numbering import Epoch, Hole, Item, Numbering
 from collector.segment import SUFFIX, Record, Segment
-from wire.entry import GAP, SNAPSHOT
-from wire.snapshot import Gap, encode_gap
 from wire.text import visible
 
 log = logging.getLogger(__name__)
@@ -35,39 +28,6 @@ _SEGMENTS = 64
 _CLOSED = b"closed"
 _DAMAGED = "the spool file was damaged"
 _FULL = "the spool was full"
-
-
-class Epoch(NamedTuple):
-    """Sequence n of ``incarnation`` is the record of ordinal ``base + n``."""
-
-    incarnation: int
-    base: int
-
-
-class Hole(NamedTuple):
-    """Ordinals that were dropped, both ends included, with the times of their snapshots (NaN: unknown)."""
-
-    first: int
-    last: int
-    reason: str
-    first_taken_at: float = math.nan
-    last_taken_at: float = math.nan
-
-
-class _State(msgspec.Struct, array_like=True):
-    epochs: list[Epoch]
-    holes: list[Hole]
-    acknowledged: int
-
-
-class Item(NamedTuple):
-    """One thing to push: a snapshot, or a gap whose sequence is its last one. ``ordinal`` is where it ends."""
-
-    ordinal: int
-    incarnation: int
-    sequence: int
-    kind: int
-    body: bytes
 
 
 class Standing(enum.Enum):
@@ -92,9 +52,7 @@ class Spool:
         self._bound_bytes = bound_bytes
         self._mutex = threading.RLock()
         self._segments: list[Segment] = []
-        self._epochs: list[Epoch] = []
-        self._holes: list[Hole] = []
-        self._acknowledged = self._last = 0
+        self._last = 0
         self._memory: deque[Record] = deque()
         self._memory_bytes = 0
         self._trouble = ""
@@ -105,12 +63,12 @@ class Spool:
     @property
     def incarnation(self) -> int:
         """The incarnation of what is appended."""
-        return self._epochs[-1].incarnation
+        return self._numbering.epochs[-1].incarnation
 
     @property
     def acknowledged(self) -> int:
         """The ordinal up to which all is acknowledged."""
-        return self._acknowledged
+        return self._numbering.acknowledged
 
     @property
     def last(self) -> int:
@@ -132,7 +90,7 @@ class Spool:
             self._flush()
             while self.size > self._bound_bytes and self._drop_oldest():
                 pass
-            return self._last - self._epochs[-1].base
+            return self._last - self._numbering.epochs[-1].base
 
     def read(self, after: int, most: int, most_bytes: int) -> list[Item]:
         """Return what follows ordinal ``after``, in order, within both limits (but always one, if there is one).
@@ -142,11 +100,11 @@ class Spool:
         """
         with self._mutex:
             items: list[Item] = []
-            place, size = max(after, self._acknowledged) + 1, 0
-            epoch = self._epoch_of(self._acknowledged + 1)
-            end = 0 if self._closed else self._end_of(epoch)
+            place, size = max(after, self.acknowledged) + 1, 0
+            epoch = self._numbering.epoch_of(self.acknowledged + 1)
+            end = 0 if self._closed else self._numbering.end_of(epoch, self._last)
             while place <= end and len(items) < most:
-                item = self._item(place, epoch)
+                item = self._item(place)
                 size += len(item.body)
                 if items and size > most_bytes:
                     break
@@ -157,29 +115,29 @@ class Spool:
     def acknowledge(self, incarnation: int, sequence: int) -> Standing:
         """Drop what the server has committed, and say how its position stands to ours."""
         with self._mutex:
-            ordinal = self._ordinal(incarnation, sequence)
+            ordinal = self._numbering.ordinal_of(incarnation, sequence, self._last)
             if ordinal is None:
                 return Standing.AHEAD
-            if ordinal < self._acknowledged:
+            if ordinal < self.acknowledged:
                 return Standing.BEHIND
-            if ordinal > self._acknowledged and not self._closed:
-                self._acknowledged = ordinal
+            if ordinal > self.acknowledged and not self._closed:
+                self._numbering.acknowledged = ordinal
                 self._trim()
             return Standing.CURRENT
 
     def rewind(self, incarnation: int, sequence: int, reason: str) -> None:
         """Take back an acknowledgement: the server's history ends there. What is no longer here becomes a gap."""
         with self._mutex:
-            ordinal = self._ordinal(incarnation, sequence)
-            if ordinal is not None and ordinal < self._acknowledged:
-                self._acknowledged = ordinal
+            ordinal = self._numbering.ordinal_of(incarnation, sequence, self._last)
+            if ordinal is not None and ordinal < self.acknowledged:
+                self._numbering.acknowledged = ordinal
                 self._find_holes(reason)
                 self._save()
 
     def start_incarnation(self, incarnation: int) -> None:
         """Renumber what is unacknowledged, and all that follows, as 1, 2, 3 … of ``incarnation``."""
         with self._mutex:
-            self._epochs = [Epoch(incarnation, self._acknowledged)]
+            self._numbering.epochs = [Epoch(incarnation, self.acknowledged)]
             self._save()
 
     def close(self) -> None:
@@ -203,42 +161,22 @@ class Spool:
 
     # Reading
 
-    def _epoch_of(self, ordinal: int) -> Epoch:
-        return next((epoch for epoch in reversed(self._epochs) if epoch.base < ordinal), self._epochs[0])
-
-    def _end_of(self, epoch: Epoch) -> int:
-        """Return the last ordinal that an epoch has."""
-        later = [other.base for other in self._epochs if other.base > epoch.base]
-        return min([self._last, *later])
-
-    def _ordinal(self, incarnation: int, sequence: int) -> int | None:
-        """Return the ordinal of a position that the server names; None when it was never given here."""
-        newest = self._epochs[-1]
-        if incarnation > newest.incarnation:
-            return None
-        for epoch in self._epochs:
-            if epoch.incarnation == incarnation:
-                ordinal, end = epoch.base + max(0, sequence), self._end_of(epoch)
-                # Of an older incarnation the server may well know more: its tail was lost here.
-                return None if ordinal > end and epoch is newest else min(ordinal, end)
-        return self._epochs[0].base
-
-    def _item(self, ordinal: int, epoch: Epoch) -> Item:
-        for hole in self._holes:
-            if hole.first <= ordinal <= hole.last:
-                return _gap(hole, epoch)
+    def _item(self, ordinal: int) -> Item:
+        hole = self._numbering.hole_at(ordinal)
+        if hole:
+            return self._numbering.gap(hole)
         if self._memory and ordinal >= self._memory[0].ordinal:
-            return _snapshot(self._memory[ordinal - self._memory[0].ordinal], epoch)
+            return self._numbering.snapshot(ordinal, self._memory[ordinal - self._memory[0].ordinal].body)
         segment = next(segment for segment in self._segments if segment.first <= ordinal <= segment.last)
         try:
             record = segment.read(ordinal)
         except OSError:
             record = None
         if record:
-            return _snapshot(record, epoch)
+            return self._numbering.snapshot(ordinal, record.body)
         hole = Hole(ordinal, ordinal, _DAMAGED, *(2 * [segment.taken_at(ordinal)]))
         self._add_hole(hole)
-        return _gap(hole, epoch)
+        return self._numbering.gap(hole)
 
     # Writing
 
@@ -247,17 +185,21 @@ class Spool:
         while self._memory:
             record = self._memory[0]
             try:
-                self._segment_for(record).append(record, self._acknowledged)
+                self._segment_for(record).append(record, self.acknowledged)
             except OSError as error:
                 self._keep_in_memory(error)
                 return
             self._memory.popleft()
             self._memory_bytes -= record.size
         if self._trouble:
+            try:
+                self._write_numbering()
+                self._mark_intact(_boot())
+            except OSError as error:
+                self._keep_in_memory(error)
+                return
             log.info("the spool is on disk again")
             self._trouble = ""
-            with contextlib.suppress(OSError):
-                self._mark_intact(_boot())
 
     def _segment_for(self, record: Record) -> Segment:
         newest = self._segments[-1] if self._segments else None
@@ -285,7 +227,7 @@ class Spool:
         """Drop the oldest segment or record, and note the hole; say whether there was one to drop."""
         if self._segments and (len(self._segments) > 1 or self._memory):
             segment = self._segments[0]
-            first = max(segment.first, self._acknowledged + 1)
+            first = max(segment.first, self.acknowledged + 1)
             if first <= segment.last:
                 times = segment.taken_at(first), segment.taken_at(segment.last)
                 self._add_hole(Hole(first, segment.last, _FULL, *times))
@@ -299,42 +241,23 @@ class Spool:
         return False
 
     def _trim(self) -> None:
-        while self._memory and self._memory[0].ordinal <= self._acknowledged:
+        while self._memory and self._memory[0].ordinal <= self.acknowledged:
             self._memory_bytes -= self._memory.popleft().size
-        done = [segment for segment in self._segments[:-1] if segment.last <= self._acknowledged]
-        holes = [hole for hole in self._holes if hole.last > self._acknowledged]
-        epochs = self._epochs
-        while len(epochs) > 1 and epochs[1].base <= self._acknowledged:
-            epochs = epochs[1:]
-        if done or len(holes) < len(self._holes) or len(epochs) < len(self._epochs):
-            self._holes, self._epochs = holes, epochs
+        done = [segment for segment in self._segments[:-1] if segment.last <= self.acknowledged]
+        if self._numbering.forget() or done:
             self._save()
         for segment in done:
             segment.remove()
         del self._segments[: len(done)]
 
     def _add_hole(self, hole: Hole) -> None:
-        """Note a hole, joined to the one before it where they touch and mean the same."""
-        for place, other in enumerate(self._holes):
-            touches = other.last + 1 == hole.first and other.reason == hole.reason
-            if touches and self._epoch_of(other.last) == self._epoch_of(hole.first):
-                self._holes[place] = other._replace(last=hole.last, last_taken_at=hole.last_taken_at)
-                break
-        else:
-            self._holes.append(hole)
+        self._numbering.add_hole(hole)
         self._save()
 
     def _find_holes(self, reason: str) -> None:
-        """Note a hole for every unacknowledged ordinal that is neither here nor in a hole already."""
-        runs = [(segment.first, segment.last) for segment in self._segments]
-        runs += [(hole.first, hole.last) for hole in self._holes]
-        runs += [(self._memory[0].ordinal, self._memory[-1].ordinal)] if self._memory else []
-        runs += [(self._last + 1, self._last + 1)]
-        place = self._acknowledged + 1
-        for first, last in sorted(runs):
-            if first > place:
-                self._holes += _split(Hole(place, first - 1, reason), self._epochs)
-            place = max(place, last + 1)
+        there = [(segment.first, segment.last) for segment in self._segments]
+        there += [(self._memory[0].ordinal, self._memory[-1].ordinal)] if self._memory else []
+        self._numbering.find_holes(there, self._last, reason)
 
     # The files beside the segments
 
@@ -350,31 +273,32 @@ class Spool:
                 segment.remove()
             else:
                 self._segments.append(segment)
-        state = self._load_state()
-        self._acknowledged = max([state.acknowledged if state else 0, *(one.acknowledged for one in self._segments)])
-        self._last = max(self._acknowledged, self._segments[-1].last if self._segments else 0)
-        self._holes = [hole for hole in state.holes if hole.last > self._acknowledged] if state else []
-        self._last = max([self._last, *(hole.last for hole in self._holes)])
-        if state is None or not state.epochs:
+        numbering = self._load_numbering()
+        new = numbering is None
+        acknowledged = max([numbering.acknowledged if numbering else 0, *(one.acknowledged for one in self._segments)])
+        newest = self._segments[-1].last if self._segments else 0
+        if numbering is None:
             # Nobody knows the numbers any more: whatever is here is the beginning of a new incarnation.
-            self._acknowledged = max(self._acknowledged, self._segments[0].first - 1 if self._segments else 0)
-            self._epochs = [Epoch(now_ms, self._acknowledged)]
-        else:
-            self._epochs = state.epochs
-            self._acknowledged = max(self._acknowledged, self._epochs[0].base)
-            self._last = max(self._last, self._epochs[-1].base)
-            if damaged:
-                log.warning("the spool in %s did not end in order: a new incarnation follows", self._folder)
-                self._epochs.append(Epoch(max(now_ms, self.incarnation + 1), self._last))
+            acknowledged = max(acknowledged, self._segments[0].first - 1 if self._segments else 0)
+            numbering = Numbering([Epoch(now_ms, acknowledged)], [], acknowledged)
+        self._numbering = numbering
+        numbering.acknowledged = max(acknowledged, numbering.epochs[0].base)
+        numbering.forget()
+        holes_end = max((hole.last for hole in numbering.holes), default=0)
+        self._last = max(numbering.acknowledged, newest, holes_end, numbering.epochs[-1].base)
+        if damaged and not new:
+            log.warning("the spool in %s did not end in order: a new incarnation follows", self._folder)
+            numbering.epochs.append(Epoch(max(now_ms, self.incarnation + 1), self._last))
         self._find_holes(_DAMAGED)
         self._trim()
-        self._write_state()
+        self._write_numbering()
 
-    def _load_state(self) -> _State | None:
+    def _load_numbering(self) -> Numbering | None:
         try:
-            return msgspec.msgpack.decode((self._folder / "epochs").read_bytes(), type=_State)
+            numbering = msgspec.msgpack.decode((self._folder / "numbering").read_bytes(), type=Numbering)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
+        return numbering if numbering.epochs else None
 
     def _is_intact(self) -> bool:
         try:
@@ -386,39 +310,21 @@ class Spool:
         self._write("intact", mark)
 
     def _save(self) -> None:
-        """Write the epochs and holes. Where that fails they are found anew from the records, as far as they go."""
+        """Write the numbering. Where that fails it is found anew from the records, as far as these go."""
+        if self._closed:
+            return
         try:
-            self._write_state()
+            self._write_numbering()
         except OSError as error:
             self._keep_in_memory(error)
 
-    def _write_state(self) -> None:
-        self._write("epochs", msgspec.msgpack.encode(_State(self._epochs, self._holes, self._acknowledged)))
+    def _write_numbering(self) -> None:
+        self._write("numbering", msgspec.msgpack.encode(self._numbering))
 
     def _write(self, name: str, data: bytes) -> None:
         temporary = self._folder / f"{name}.new"
         temporary.write_bytes(data)
         temporary.replace(self._folder / name)
-
-
-def _snapshot(record: Record, epoch: Epoch) -> Item:
-    return Item(record.ordinal, epoch.incarnation, record.ordinal - epoch.base, SNAPSHOT, record.body)
-
-
-def _gap(hole: Hole, epoch: Epoch) -> Item:
-    first, last = max(1, hole.first - epoch.base), hole.last - epoch.base
-    body = encode_gap(Gap(first, last, hole.reason, hole.first_taken_at, hole.last_taken_at))
-    return Item(hole.last, epoch.incarnation, last, GAP, body)
-
-
-def _split(hole: Hole, epochs: Iterable[Epoch]) -> list[Hole]:
-    """Return the hole in parts that each belong to one epoch."""
-    parts = []
-    for base in sorted(epoch.base for epoch in epochs):
-        if hole.first <= base < hole.last:
-            parts.append(hole._replace(last=base))
-            hole = hole._replace(first=base + 1)
-    return [*parts, hole]
 
 
 def _boot() -> bytes:

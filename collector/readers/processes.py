@@ -39,7 +39,7 @@ class Usage(NamedTuple):
     cpu_seconds: float
     memory_bytes: int
     threads: int
-    name: bytes | str
+    name: bytes
 
 
 class Processes:
@@ -50,14 +50,13 @@ class Processes:
         self._before_at = 0.0
         self._total_memory = psutil.virtual_memory().total
         self._cpus = psutil.cpu_count() or 1
-        self._describe = _describe_linux if sys.platform == "linux" else _describe_elsewhere
 
     def read(self, at: float) -> Part:
         """Return the number of processes and threads, the largest shares, and the top processes.
 
         A process born since the reading before is rated from its start. At the first reading nothing is rated.
         """
-        usages = list(_linux() if sys.platform == "linux" else _elsewhere())
+        usages = list(_usages())
         rated = cpu_percents(usages, self._before, at - self._before_at, _now())
         self._before = {usage.pid: (usage.started, usage.cpu_seconds) for usage in usages}
         self._before_at = at
@@ -75,7 +74,7 @@ class Processes:
         if known:
             core["process_cpu_max_percent"] = min(100.0, max(known) / self._cpus)
         described = {
-            usage.pid: self._describe(usage, percent_of[usage.pid], self._total_memory)
+            usage.pid: _describe(usage, percent_of[usage.pid], self._total_memory)
             for usage in [*by_memory, *(usage for _, usage in by_cpu)]
         }
         return Part(
@@ -122,13 +121,16 @@ def parse_stat(stat: bytes, ticks_per_second: float, page_bytes: int) -> Usage:
 
 
 if sys.platform == "linux":
+    import pwd
+
     _TICKS_PER_SECOND = float(os.sysconf("SC_CLK_TCK"))
     _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+    _users: dict[int, str] = {}
 
     def _now() -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def _linux() -> Iterator[Usage]:
+    def _usages() -> Iterator[Usage]:
         for pid in os.listdir("/proc"):  # noqa: PTH208 - a Path for each costs more than the rest
             if pid.isdigit():
                 try:
@@ -138,64 +140,55 @@ if sys.platform == "linux":
                     # It ended meanwhile.
                     continue
 
+    def _user(uid: int) -> str:
+        """Return the name of a user, asked for once: behind it can stand a directory server."""
+        if uid not in _users:
+            try:
+                _users[uid] = pwd.getpwuid(uid).pw_name
+            except KeyError:
+                _users[uid] = str(uid)
+        return _users[uid]
+
+    def _describe(usage: Usage, percent: float, total_memory: int) -> Process:
+        try:
+            arguments = os.fsdecode(read(f"/proc/{usage.pid}/cmdline", 4096)).rstrip("\0").split("\0")
+            user = _user(os.stat(f"/proc/{usage.pid}").st_uid)  # noqa: PTH116 - a Path cannot be had cheaper
+        except OSError:
+            arguments, user = [""], ""
+        name = os.fsdecode(usage.name)
+        program = arguments[0].rpartition("/")[2]
+        if len(usage.name) >= _COMM_BYTES and program.startswith(name):
+            name = program
+        return _process(usage, boot_time() + usage.started, name, user, " ".join(arguments), percent, total_memory)
+
 else:
 
     def _now() -> float:
         return time.time()
 
+    def _usages() -> Iterator[Usage]:
+        for process in psutil.process_iter(["create_time", "cpu_times", "memory_info", "num_threads", "name"]):
+            info = process.info
+            times, memory = info["cpu_times"], info["memory_info"]
+            yield Usage(
+                process.pid,
+                info["create_time"] or 0.0,
+                times.user + times.system if times else 0.0,
+                memory.rss if memory else 0,
+                info["num_threads"] or 0,
+                os.fsencode(info["name"] or ""),
+            )
 
-def _elsewhere() -> Iterator[Usage]:
-    for process in psutil.process_iter(["create_time", "cpu_times", "memory_info", "num_threads", "name"]):
-        info = process.info
-        times, memory = info["cpu_times"], info["memory_info"]
-        yield Usage(
-            process.pid,
-            info["create_time"] or 0.0,
-            times.user + times.system if times else 0.0,
-            memory.rss if memory else 0,
-            info["num_threads"] or 0,
-            info["name"] or "",
-        )
-
-
-_users: dict[int, str] = {}
-
-
-def _user(uid: int) -> str:
-    """Return the name of a user, asked for once: behind it can stand a directory server."""
-    if uid not in _users:
-        import pwd
-
+    def _describe(usage: Usage, percent: float, total_memory: int) -> Process:
+        user = command = ""
         try:
-            _users[uid] = pwd.getpwuid(uid).pw_name
-        except KeyError:
-            _users[uid] = str(uid)
-    return _users[uid]
-
-
-def _describe_linux(usage: Usage, percent: float, total_memory: int) -> Process:
-    try:
-        arguments = os.fsdecode(read(f"/proc/{usage.pid}/cmdline", 4096)).rstrip("\0").split("\0")
-        user = _user(os.stat(f"/proc/{usage.pid}").st_uid)  # noqa: PTH116 - a Path cannot be had cheaper
-    except OSError:
-        arguments, user = [""], ""
-    name = os.fsdecode(usage.name) if isinstance(usage.name, bytes) else usage.name
-    program = arguments[0].rpartition("/")[2]
-    if len(usage.name) >= _COMM_BYTES and program.startswith(name):
-        name = program
-    return _process(usage, boot_time() + usage.started, name, user, " ".join(arguments), percent, total_memory)
-
-
-def _describe_elsewhere(usage: Usage, percent: float, total_memory: int) -> Process:
-    user = command = ""
-    try:
-        process = psutil.Process(usage.pid)
-        user = process.username()
-        command = " ".join(process.cmdline())
-    except psutil.Error:
-        # Ended meanwhile, or not for us to see.
-        pass
-    return _process(usage, usage.started, str(usage.name), user, command, percent, total_memory)
+            process = psutil.Process(usage.pid)
+            user = process.username()
+            command = " ".join(process.cmdline())
+        except psutil.Error:
+            # Ended meanwhile, or not for us to see.
+            pass
+        return _process(usage, usage.started, os.fsdecode(usage.name), user, command, percent, total_memory)
 
 
 def _process(

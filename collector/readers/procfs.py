@@ -7,7 +7,7 @@ _MOST_BYTES = 1 << 20
 
 def read(path: str, size: int = 1 << 16) -> bytes:
     """Return a file's bytes. Raises OSError. ``size`` is a first guess: a longer file is read on."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         data = os.read(descriptor, size)
         if len(data) < size:

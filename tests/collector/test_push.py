@@ -188,6 +188,16 @@ def test_without_acknowledgements_only_a_window_is_pushed_and_resent_ever_more_r
     assert 5 <= resends <= 12
 
 
+def test_a_host_whose_window_is_full_asks_ever_more_rarely(host: Host) -> None:
+    host.collect(WINDOW_ENTRIES * 2)
+    rests = []
+    for _ in range(10):
+        host.round_trip(0.1)
+        rests.append(host.pusher._rest())
+    assert rests[0] < 0.5
+    assert rests[-1] == INTERVAL
+
+
 def test_a_backlog_is_caught_up_window_by_window(host: Host, worker: Worker) -> None:
     host.collect(1000)
     # A window is pushed in one round trip, and acknowledged in the next.

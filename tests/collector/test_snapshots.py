@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from collector.readers import processes
+from collector.readers import Part, processes
+from collector.readers.filesystems import Filesystems
 from collector.snapshots import Sampler
 from wire.metrics import CATALOGUE, unpack_core
-from wire.snapshot import Details, Filesystem, Process, decode_details, decode_snapshot
+from wire.snapshot import MAX_BODY_BYTES, Details, Filesystem, Process, decode_details, decode_snapshot
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -122,8 +123,8 @@ def test_hostile_names_become_valid_text(tmp_path: Path) -> None:
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
     with subprocess.Popen([program, "60"]) as process:
         until_it_runs(process.pid, program)
-        usage = next(one for one in processes._linux() if one.pid == process.pid)
-        described = processes._describe_linux(usage, 1.0, 1)
+        usage = next(one for one in processes._usages() if one.pid == process.pid)
+        described = processes._describe(usage, 1.0, 1)
         process.kill()
     described.name.encode()
     described.command.encode()
@@ -178,6 +179,14 @@ def test_a_filesystem_that_turned_read_only_is_a_failing_disk_also_after_a_resta
         assert (health.subject, health.reason) == (str(small_tmpfs), "became read-only: it was read-write before")
     subprocess.run(["mount", "-o", "remount,rw", small_tmpfs], check=True)
     assert take(sampler)[0]["disks_failing"] == 0
+
+
+def test_details_that_are_too_large_for_the_server_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    huge = Filesystem("m" * MAX_BODY_BYTES, "/dev/sda", "ext4", 10.0, 5.0, 50.0)
+    monkeypatch.setattr(Filesystems, "read", lambda self, at: Part({}, {"filesystems": (huge,)}))
+    core, details = take(Sampler())
+    assert "memory_percent" in core
+    assert details == Details()
 
 
 def test_a_reader_that_fails_leaves_its_values_out_and_is_logged_once(

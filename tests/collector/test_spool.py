@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from collector.lock import InUse
-from collector.spool import Item, Spool, Standing
+from collector.numbering import Item
+from collector.spool import Spool, Standing
 from wire.entry import GAP, SNAPSHOT
 from wire.snapshot import Gap, decode_gap
 
@@ -233,7 +234,7 @@ def test_a_spool_without_its_numbers_starts_a_new_incarnation_with_what_is_there
     spool = Spool(folder, BOUND, NOW)
     fill(spool, 3)
     spool.close()
-    (folder / "epochs").write_bytes(b"\xff")
+    (folder / "numbering").write_bytes(b"\xff")
     again = Spool(folder, BOUND, NOW + 60)
     assert [(item.sequence, int(item.body)) for item in waiting(again)] == [(1, 1), (2, 2), (3, 3)]
     assert again.incarnation == int(NOW * 1000) + 60_000
