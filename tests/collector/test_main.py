@@ -137,6 +137,18 @@ def test_what_a_killed_collector_spooled_is_pushed_by_the_next(
     assert len({entry.incarnation for entry in entries}) == 1
 
 
+def test_a_cut_connection_is_made_anew_and_loses_nothing(start: Start, client: redis.Redis, redis_url: str) -> None:
+    collector = start(redis_url)
+    until(lambda: client.llen(INBOX))
+    client.delete(INBOX)
+    client.client_kill_filter(_type="normal", skipme=True)
+    until(lambda: client.llen(INBOX) >= 2)
+    log = collector.end()
+    assert open_entry(client.lindex(INBOX, 0)).sequence == 1
+    assert "does not answer: the connection was closed" in log
+    assert "answers again" in log
+
+
 def test_a_paused_host_stays_paused_over_a_restart_without_redis(
     start: Start, client: redis.Redis, redis_url: str, folder: Path
 ) -> None:

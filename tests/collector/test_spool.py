@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,6 @@ from wire.snapshot import Gap, decode_gap
 NOW = 1_795_000_000.0
 BOUND = 1 << 20
 EVERYTHING = 1 << 40
-
-Opener = Callable[..., Spool]
 
 
 @pytest.fixture
@@ -279,6 +277,32 @@ def test_a_full_disk_harms_nothing_stored_and_collecting_goes_on_in_memory(
     again = Spool(folder, BOUND, NOW + 60)
     assert numbers(waiting(again)) == [1, 2, 3, 4, 5, 6, 7]
     assert again.incarnation == int(NOW * 1000)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 64 KiB."""
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs root and mount(8)")
+    yield tmp_path
+    subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+def test_a_disk_that_is_really_full_and_then_is_not(small_disk: Path) -> None:
+    spool = Spool(small_disk / "spool", BOUND, NOW)
+    fill(spool, 200, size=1000)
+    assert numbers(waiting(spool)) == list(range(1, 201))
+    assert spool.size > 64 * 1024
+    subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
+    fill(spool, 1, first=201)
+    crash(spool)
+    again = Spool(small_disk / "spool", BOUND, NOW + 60)
+    assert numbers(waiting(again)) == list(range(1, 202))
+    assert again.incarnation == int(NOW * 1000)
+    again.close()
 
 
 def test_memory_in_place_of_a_full_disk_is_bounded_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
