@@ -46,10 +46,9 @@ def main(settings: CollectorSettings) -> int:
         return 1
     collector = _Collector(settings, spool, link, folder)
     try:
-        collector.run()
+        return collector.run()
     finally:
         spool.close()
-    return 0
 
 
 class _Collector:
@@ -61,10 +60,11 @@ class _Collector:
         self._pusher = Pusher(settings.host_id, settings.key, link, spool, self._desired, settings.interval_seconds)
         self._wake = Wake()
         self._stopping = False
+        self._push_failed = False
         self._writable = _Writable(folder / "writable.json")
 
-    def run(self) -> None:
-        """Collect until a signal comes, then leave in order."""
+    def run(self) -> int:
+        """Collect until a signal comes, then leave in order; returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         log.info(
@@ -73,7 +73,7 @@ class _Collector:
             self._interval(),
             self._link.address,
         )
-        pushing = threading.Thread(target=self._pusher.run, args=(self._wake.set,), name="push", daemon=True)
+        pushing = threading.Thread(target=self._push, name="push", daemon=True)
         pushing.start()
         while not self._stopping:
             if self._desired.config.paused:
@@ -83,6 +83,16 @@ class _Collector:
         self._pusher.stop()
         pushing.join(_FAREWELL_SECONDS)
         log.info("stopped; %s", self._left_behind())
+        return 1 if self._push_failed else 0
+
+    def _push(self) -> None:
+        """Run the pusher; should it ever fail, so does the collector, for whoever keeps it running to see."""
+        try:
+            self._pusher.run(self._wake.set)
+        finally:
+            self._push_failed = not self._stopping
+            self._stopping = True
+            self._wake.set()
 
     def _collect(self) -> None:
         """Take snapshots until paused or stopped."""

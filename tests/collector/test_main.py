@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from collector.main import main
+from collector.push import Pusher
+from collector.settings import CollectorSettings
 from collector.spool import Spool
 from wire import keys
 from wire.config import HostConfig, encode_config
@@ -193,3 +197,20 @@ def test_a_url_that_is_none_is_named(start: Start) -> None:
     collector = start("http://example.org")
     assert collector.process.wait(20) == 2
     assert "FLEETMEDIC_REDIS_URL cannot be used" in collector.log()
+
+
+def test_a_pusher_that_fails_ends_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Pusher, on_config: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Pusher, "run", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    settings = CollectorSettings.from_environment(
+        {"FLEETMEDIC_HOST_KEY": format_host_key(HOST, KEY), "FLEETMEDIC_DATA_DIR": str(tmp_path)}
+    )
+    try:
+        assert main(settings) == 1
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
