@@ -52,10 +52,9 @@ class Up:
 
     def part(self, name: str) -> psutil.Process:
         """Return the process that leads a part."""
-        wanted = "redis-server" if name == "redis" else name
         for child in psutil.Process(self.process.pid).children():
             words = child.cmdline()
-            if len(words) > 1 and wanted in (Path(words[0]).name, *words[2:4]):
+            if words[2:4] == ["cli.main", name] or (name == "redis" and "redis-server" in words[0]):
                 return child
         raise LookupError(f"no {name} is running")
 
