@@ -8,7 +8,6 @@ import argparse
 import importlib
 import os
 import sys
-from importlib.metadata import version
 from importlib.util import find_spec
 
 from cli.errors import CommandFailed
@@ -58,7 +57,7 @@ def _run(given: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="fleetmedic", description="Watches a fleet of machines. `fleetmedic COMMAND --help` tells more."
     )
-    parser.add_argument("--version", action="version", version=f"fleetmedic {version('fleetmedic')}")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     asked = next((argument for argument in given if not argument.startswith("-")), None)
     for name, help_line in COMMANDS.items():
@@ -70,6 +69,12 @@ def _run(given: list[str]) -> int:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     parsed = parser.parse_args(given)
+    if parsed.version:
+        # Not above: reading package metadata costs every collector some megabytes.
+        from importlib.metadata import version
+
+        print(f"fleetmedic {version('fleetmedic')}")
+        return 0
     if parsed.command is None:
         parser.print_help()
         return 0
