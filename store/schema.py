@@ -162,6 +162,19 @@ dead_letters = Table(
     Column("entry", LargeBinary, nullable=False, comment="its first 4 KiB"),
 )
 
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
+    Column("incarnation", BigInteger, primary_key=True),
+    Column("first_sequence", BigInteger, primary_key=True, comment="first of the run that the host dropped"),
+    Column("last_sequence", BigInteger, nullable=False),
+    Column("reason", String(255), nullable=False),
+    Column("first_taken_at", Double),
+    Column("last_taken_at", Double),
+    Column("received_at", Double, nullable=False),
+)
+
 duties = Table(
     "duties",
     metadata,

@@ -211,6 +211,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("host_id", "tag", name=op.f("pk_tags")),
     )
     op.create_index(op.f("ix_tags_tag"), "tags", ["tag"], unique=False)
+    op.create_table(
+        "gaps",
+        sa.Column("host_id", Id, nullable=False),
+        sa.Column("incarnation", sa.BigInteger(), nullable=False),
+        sa.Column("first_sequence", sa.BigInteger(), nullable=False, comment="first of the run that the host dropped"),
+        sa.Column("last_sequence", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=255), nullable=False),
+        sa.Column("first_taken_at", sa.Double(), nullable=True),
+        sa.Column("last_taken_at", sa.Double(), nullable=True),
+        sa.Column("received_at", sa.Double(), nullable=False),
+        sa.ForeignKeyConstraint(["host_id"], ["hosts.id"], name=op.f("fk_gaps_host_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("host_id", "incarnation", "first_sequence", name=op.f("pk_gaps")),
+    )
     if op.get_bind().dialect.name == "postgresql":
         # Rows of a day that has no partition yet land here, instead of aborting their drain.
         op.execute("CREATE TABLE snapshots_default PARTITION OF snapshots DEFAULT")

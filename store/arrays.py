@@ -1,0 +1,66 @@
+"""Whole columns as parameters of a statement on Postgres: arrays in the binary format, made by NumPy.
+
+PostgreSQL's array_send: number of dimensions, whether there are NULLs, type of the elements, then length and lower
+bound of the dimension, then length and value of each element. psycopg's own dumper takes ten times as long.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import adapters
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+
+_HEADER = np.dtype([("dimensions", ">i4"), ("nulls", ">i4"), ("type", ">i4"), ("length", ">i4"), ("bound", ">i4")])
+_INT8, _FLOAT8, _INT8_ARRAY, _FLOAT8_ARRAY = 20, 701, 1016, 1022
+
+
+class Integers:
+    """A column of 64-bit integers."""
+
+    def __init__(self, values: Sequence[int]) -> None:
+        self.binary = _binary(np.array(values, ">i8"), _INT8, None)
+
+
+class Floats:
+    """A column of doubles; None and NaN are NULL."""
+
+    def __init__(self, values: Sequence[float | None]) -> None:
+        column = np.array(values, np.float64)
+        self.binary = _binary(column.astype(">f8"), _FLOAT8, np.isnan(column))
+
+
+def _binary(values: NDArray[np.generic], element_type: int, missing: NDArray[np.bool_] | None) -> bytes:
+    elements = np.empty(len(values), np.dtype([("length", ">i4"), ("value", values.dtype)]))
+    elements["length"] = 8
+    elements["value"] = values
+    nulls = missing is not None and bool(missing.any())
+    header = np.array((1, nulls, element_type, len(values), 1), _HEADER).tobytes()
+    if missing is None or not nulls:
+        return header + elements.tobytes()
+    elements["length"][missing] = -1
+    octets = elements.view(np.uint8).reshape(len(values), 12)
+    keep = np.ones(octets.shape, bool)
+    keep[missing, 4:] = False
+    return header + octets[keep].tobytes()
+
+
+class _IntegersDumper(Dumper):
+    format = Format.BINARY
+    oid = _INT8_ARRAY
+
+    def dump(self, obj: Integers) -> bytes:
+        return obj.binary
+
+
+class _FloatsDumper(Dumper):
+    format = Format.BINARY
+    oid = _FLOAT8_ARRAY
+
+    def dump(self, obj: Floats) -> bytes:
+        return obj.binary
+
+
+adapters.register_dumper(Integers, _IntegersDumper)
+adapters.register_dumper(Floats, _FloatsDumper)

@@ -1,0 +1,102 @@
+"""What a drain writes besides snapshots: events, the latest details, gaps, dead letters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.schema import dead_letters, events, gaps, hosts
+
+MAX_DEAD_LETTERS = 10_000
+_MAX_DEAD_ENTRY_BYTES = 4096
+
+_EVENT_KEY: dict[str, Any] = {name: bindparam(f"key_{name}") for name in ("host_id", "type", "subject")}
+_update_event = (
+    update(events)
+    .where(*(events.c[name] == parameter for name, parameter in _EVENT_KEY.items()), events.c.state == "open")
+    .values(
+        {
+            events.c[name]: bindparam(f"new_{name}")
+            for name in ("severity", "state", "limit_value", "value", "peak_value", "peak_at", "last_at", "resolved_at")
+        }
+    )
+)
+
+
+class DeadLetter(NamedTuple):
+    """An entry that was refused, or authentic but unreadable, and why."""
+
+    shard: int
+    host_id: int | None
+    incarnation: int | None
+    sequence: int | None
+    reason: str
+    entry: bytes
+
+
+def update_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Change open events, each named by host_id, type and subject; the other keys are columns."""
+    if changes:
+        names = ("severity", "state", "limit_value", "value", "peak_value", "peak_at", "last_at", "resolved_at")
+        connection.execute(
+            _update_event,
+            [
+                {f"key_{name}": change[name] for name in _EVENT_KEY} | {f"new_{name}": change[name] for name in names}
+                for change in changes
+            ],
+        )
+
+
+def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write new events, by column."""
+    if rows:
+        connection.execute(insert(events), [dict(row) for row in rows])
+
+
+def write_details(connection: Connection, rows: Sequence[tuple[int, float, bytes]]) -> None:
+    """Keep the latest details of hosts, given as (host id, taken_at, details)."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(
+            "INSERT INTO host_details (host_id, taken_at, details) "
+            "SELECT * FROM unnest(%b::int8[], %b::float8[], %b::bytea[]) "
+            "ON CONFLICT (host_id) DO UPDATE SET taken_at = excluded.taken_at, details = excluded.details",
+            tuple(list(column) for column in zip(*rows, strict=True)),
+        )
+    else:
+        connection.exec_driver_sql(
+            "INSERT OR REPLACE INTO host_details (host_id, taken_at, details) VALUES (?, ?, ?)", list(rows)
+        )
+
+
+def write_gaps(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record runs of sequence numbers that hosts dropped, by column."""
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(gaps).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+
+def write_dead_letters(connection: Connection, letters: Sequence[DeadLetter], received_at: float) -> None:
+    """Keep refused entries, for a person to look at."""
+    if letters:
+        connection.execute(
+            insert(dead_letters),
+            [
+                letter._asdict() | {"received_at": received_at, "entry": letter.entry[:_MAX_DEAD_ENTRY_BYTES]}
+                for letter in letters
+            ],
+        )
+
+
+def trim_dead_letters(connection: Connection) -> int:
+    """Delete all but the newest dead letters; return how many went."""
+    newest = select(func.max(dead_letters.c.id)).scalar_subquery()
+    return connection.execute(delete(dead_letters).where(dead_letters.c.id <= newest - MAX_DEAD_LETTERS)).rowcount
+
+
+def require_incarnation(connection: Connection, minimum_by_host: Mapping[int, int]) -> None:
+    """Ask for an incarnation of at least the given one of each host, by host id."""
+    for host_id, minimum in minimum_by_host.items():
+        connection.execute(update(hosts).where(hosts.c.id == host_id).values(minimum_incarnation=minimum))

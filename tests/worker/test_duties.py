@@ -1,0 +1,178 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Engine, func, select
+
+from store import retention
+from store.engine import reading, writing
+from store.monitoring import set_paused
+from store.schema import events, hosts, snapshots
+from tests.worker.conftest import NOW, SimulatedHost
+from wire import keys
+from wire.config import decode_config
+from worker import duties
+from worker.inbox import Inbox
+from worker.ingest import drain
+
+NewHost = Callable[[], SimulatedHost]
+
+
+def watch(engine: Engine, inbox: Inbox, start: float, end: float) -> None:
+    """Sweep every five seconds, as the listener rings for it."""
+    moment = start
+    while moment <= end:
+        duties.sweep(engine, inbox, moment)
+        moment += 5
+
+
+def take_in(engine: Engine, inbox: Inbox, now: float) -> None:
+    drain(engine, inbox, range(keys.SHARDS), 4000, lambda: now)
+
+
+def down(engine: Engine) -> Sequence[Any]:
+    with reading(engine) as connection:
+        query = select(events.c.host_id, events.c.state).where(events.c.type == "host_down").order_by(events.c.id)
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def test_a_host_that_falls_silent_is_down_after_its_window_and_up_with_its_next_snapshot(
+    engine: Engine, inbox: Inbox, host: SimulatedHost
+) -> None:
+    duties.sweep(engine, inbox, NOW)
+    host.report(NOW)
+    take_in(engine, inbox, NOW)
+    watch(engine, inbox, NOW + 5, NOW + 30)
+    assert down(engine) == []
+    watch(engine, inbox, NOW + 35, NOW + 35)
+    assert down(engine) == [(host.id, "open")]
+    watch(engine, inbox, NOW + 40, NOW + 60)
+    assert down(engine) == [(host.id, "open")]
+    host.report(NOW + 61)
+    take_in(engine, inbox, NOW + 61)
+    assert down(engine) == [(host.id, "resolved")]
+
+
+def test_the_window_of_a_slow_host_is_three_intervals(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    host.interval_seconds = 60.0
+    duties.sweep(engine, inbox, NOW)
+    host.report(NOW)
+    take_in(engine, inbox, NOW)
+    watch(engine, inbox, NOW + 5, NOW + 180)
+    assert down(engine) == []
+    watch(engine, inbox, NOW + 185, NOW + 185)
+    assert down(engine) == [(host.id, "open")]
+
+
+def test_a_host_that_never_spoke_is_down(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    watch(engine, inbox, NOW, NOW + 95)
+    assert down(engine) == [(host.id, "open")]
+
+
+def test_a_paused_host_is_not_down_and_has_a_whole_window_after_its_start(
+    engine: Engine, inbox: Inbox, host: SimulatedHost
+) -> None:
+    with writing(engine) as connection:
+        set_paused(connection, host.id, True, NOW - 500)
+    watch(engine, inbox, NOW, NOW + 200)
+    with writing(engine) as connection:
+        set_paused(connection, host.id, False, NOW + 200)
+    watch(engine, inbox, NOW + 205, NOW + 285)
+    assert down(engine) == []
+    watch(engine, inbox, NOW + 290, NOW + 295)
+    assert down(engine) == [(host.id, "open")]
+
+
+def test_a_revoked_host_is_not_down(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    with writing(engine) as connection:
+        connection.execute(hosts.update().values(revoked_at=NOW - 100))
+    watch(engine, inbox, NOW, NOW + 200)
+    assert down(engine) == []
+
+
+def test_after_an_outage_of_the_server_every_host_has_a_whole_window(
+    engine: Engine, inbox: Inbox, host: SimulatedHost
+) -> None:
+    host.report(NOW)
+    take_in(engine, inbox, NOW)
+    watch(engine, inbox, NOW, NOW + 20)
+    watch(engine, inbox, NOW + 3600, NOW + 3630)
+    assert down(engine) == []
+    watch(engine, inbox, NOW + 3635, NOW + 3635)
+    assert down(engine) == [(host.id, "open")]
+
+
+def test_a_host_whose_snapshots_wait_to_be_drained_is_not_silent(
+    engine: Engine, inbox: Inbox, host: SimulatedHost
+) -> None:
+    duties.sweep(engine, inbox, NOW)
+    host.report(NOW)
+    take_in(engine, inbox, NOW)
+    host.report(NOW + 10)
+    watch(engine, inbox, NOW + 5, NOW + 100)
+    assert down(engine) == []
+
+
+def test_two_sweeps_of_one_period_open_one_event(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    watch(engine, inbox, NOW, NOW + 90)
+    assert [duties.sweep(engine, inbox, NOW + 95) for _ in range(2)] == [1, 0]
+
+
+def test_a_redis_that_lost_the_configs_gets_them_again(
+    engine: Engine, inbox: Inbox, host: SimulatedHost, client: "redis.Redis"
+) -> None:
+    with writing(engine) as connection:
+        set_paused(connection, host.id, True, NOW)
+    duties.sweep(engine, inbox, NOW)
+    client.flushall()
+    duties.sweep(engine, inbox, NOW + 5)
+    assert decode_config(client.get(keys.config(host.id))).paused
+
+
+def test_a_config_is_published_to_the_hosts_that_are_named(
+    engine: Engine, inbox: Inbox, new_host: NewHost, client: "redis.Redis"
+) -> None:
+    one, other = new_host(), new_host()
+    duties.publish_configs(engine, inbox, [one.id])
+    assert [bool(client.exists(keys.config(host.id))) for host in (one, other)] == [True, False]
+
+
+def test_snapshots_past_their_retention_go_and_the_others_stay(
+    engine: Engine, inbox: Inbox, host: SimulatedHost
+) -> None:
+    for days_ago in (5, 4, 0):
+        moment = NOW - 86400 * days_ago
+        retention.make_partitions(engine, moment)
+        host.report(moment)
+        take_in(engine, inbox, moment)
+    duties.retain(engine, 48 * 3600, NOW)
+    with reading(engine) as connection:
+        assert connection.execute(select(snapshots.c.sequence)).all() == [(3,)]
+
+
+def test_a_day_that_had_no_partition_gets_one_with_its_rows(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    if engine.dialect.name != "postgresql":
+        pytest.skip("partitions are Postgres'")
+    host.report(NOW)
+    take_in(engine, inbox, NOW)
+    retention.make_partitions(engine, NOW)
+    with reading(engine) as connection:
+        counts = [
+            connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
+            for table in ("snapshots_default", "snapshots_20270115", "snapshots")
+        ]
+    assert counts == [0, 1, 1]
+
+
+def test_retention_deletes_in_many_small_steps(
+    engine: Engine, inbox: Inbox, host: SimulatedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_DELETE_ROWS", 2)
+    for second in range(5):
+        host.report(NOW - 86400 * 4 + second)
+    take_in(engine, inbox, NOW - 86400 * 4)
+    retention.make_partitions(engine, NOW - 86400 * 4)
+    retention.drop_snapshots(engine, NOW - 86400)
+    with reading(engine) as connection:
+        assert connection.scalar(select(func.count()).select_from(snapshots)) == 0

@@ -1,0 +1,68 @@
+from typing import Any
+
+import pytest
+import redis
+
+from wire import keys
+from worker.inbox import Inbox, Waiting
+from worker.listener import DUTIES, Listener, pack
+
+
+def waiting(*lengths: tuple[int, int]) -> list[Waiting]:
+    return [Waiting(shard, length, None) for shard, length in lengths]
+
+
+@pytest.mark.parametrize(
+    ("rows", "doorbells", "turn", "packed"),
+    [
+        # Few entries: one doorbell for all.
+        (waiting((1, 10), (2, 10), (3, 10)), 2, 0, [[1, 2, 3]]),
+        # A doorbell is full at 100 entries; then the next.
+        (waiting((1, 60), (2, 60), (3, 10)), 2, 0, [[1, 2], [3]]),
+        (waiting((1, 500), (2, 500), (3, 500)), 2, 0, [[1], [2]]),
+        # Next turn, others come first.
+        (waiting((1, 500), (2, 500), (3, 500)), 2, 3, [[3], [1]]),
+        # All children have their doorbell already.
+        (waiting((1, 500)), 0, 0, []),
+        ([], 2, 0, []),
+    ],
+)
+def test_shards_are_packed_into_doorbells(
+    rows: list[Waiting], doorbells: int, turn: int, packed: list[list[int]]
+) -> None:
+    assert pack(rows, 100, doorbells, turn) == packed
+
+
+def test_a_listener_rings_once_for_what_waits_until_it_is_drained(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        inbox = Inbox(client)
+        sent: list[tuple[str, list[Any]]] = []
+        listener = Listener(inbox, lambda task, arguments: sent.append((task, arguments)), 1, 100, 1000)
+        client.rpush(keys.inbox(3), b"entry")
+        listener.look()
+        listener.look()
+        [(task, (shards, token))] = sent
+        assert (task, shards) == (keys.TASK_DRAIN, [3])
+        inbox.silence(shards, token)
+        listener.look()
+        assert [arguments[0] for _, arguments in sent] == [[3], [3]]
+
+
+def test_collectors_of_a_shard_over_its_cap_are_asked_to_wait(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpush(keys.inbox(3), *[b"entry"] * 11)
+        client.rpush(keys.inbox(4), *[b"entry"] * 10)
+        listener = Listener(Inbox(client), lambda *_: None, 1, 100, cap_entries=10)
+        for _ in range(20):
+            listener.look()
+        assert [bool(client.exists(keys.full(shard))) for shard in (3, 4)] == [True, False]
+
+
+def test_of_two_listeners_one_rings_for_each_duty(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        sent: list[str] = []
+        for _ in range(2):
+            listener = Listener(Inbox(client), lambda task, _: sent.append(task), 1, 100, 1000)
+            for _ in range(20):
+                listener.look()
+        assert sorted(sent) == sorted(DUTIES)

@@ -1,0 +1,168 @@
+"""Which entries of an inbox are used: signed by their host, and next in its order (go-back-N). Pure.
+
+Only the successor of what is committed counts: sequence ``last + 1``, the first of a newer incarnation, or a gap that
+reaches it. What is earlier came twice; what is later is discarded, and comes again since it is not acknowledged.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct, field
+
+from store.positions import Position
+from store.records import DeadLetter
+from wire import keys
+from wire.entry import GAP, SNAPSHOT, Entry, is_authentic, open_entry
+from wire.snapshot import MAX_BODY_BYTES, Gap, Snapshot, Unreadable, decode_gap, decode_snapshot
+
+# A host that pushes rubbish must not fill the database by it.
+_MOST_DEAD_LETTERS = 100
+
+
+class Line(Struct):
+    """One host's place in the order while its entries are gone through."""
+
+    shard: int
+    position: Position
+    incarnation: int
+    sequence: int
+    body_crc: int
+    rows: list[int] = field(default_factory=list)
+    """Its rows in ``Admitted.snapshots``."""
+    discarded: int = 0
+    cloned: bool = False
+    """Whether another body came under a sequence number that was taken."""
+
+    @property
+    def moved(self) -> bool:
+        """Whether there is anything to write."""
+        return (
+            bool(self.discarded)
+            or self.sequence != self.position.sequence
+            or self.incarnation != self.position.incarnation
+        )
+
+
+class Admitted(Struct):
+    """What a drain takes in: snapshots and gaps in each host's order, and what it refuses."""
+
+    lines: dict[int, Line] = field(default_factory=dict)
+    """By host id; hosts of which nothing authentic came are not there."""
+    entries: list[Entry] = field(default_factory=list)
+    """Of the snapshots, one for one."""
+    snapshots: list[Snapshot] = field(default_factory=list)
+    gaps: list[tuple[Entry, Gap]] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    refused: int = 0
+    """Entries that became dead letters, those that were too many to keep included."""
+
+    def refuse(self, shard: int, data: bytes, reason: str, entry: Entry | None = None) -> None:
+        """Make an entry a dead letter."""
+        self.refused += 1
+        if len(self.dead_letters) < _MOST_DEAD_LETTERS:
+            host, incarnation, sequence = (
+                (entry.host, entry.incarnation, entry.sequence) if entry else (None, None, None)
+            )
+            self.dead_letters.append(DeadLetter(shard, host, incarnation, sequence, reason, data))
+
+
+class Opened(Struct, gc=False):
+    """An entry that could be read; nobody has vouched for it yet."""
+
+    shard: int
+    data: bytes
+    entry: Entry
+
+
+def open_all(heads: Mapping[int, Sequence[bytes]], admitted: Admitted) -> list[Opened]:
+    """Read the entries of each shard, in order; what is none becomes a dead letter in ``admitted``."""
+    opened = []
+    for shard, entries in heads.items():
+        for data in entries:
+            try:
+                opened.append(Opened(shard, data, open_entry(data)))
+            except Unreadable as error:
+                admitted.refuse(shard, data, str(error))
+    return opened
+
+
+def admit(opened: Sequence[Opened], positions: Mapping[int, Position], admitted: Admitted) -> None:
+    """Go through the entries in order and take in what is signed and next in line."""
+    lines = admitted.lines
+    for item in opened:
+        entry = item.entry
+        position = positions.get(entry.host)
+        if position is None or position.revoked:
+            admitted.refuse(item.shard, item.data, "unknown host" if position is None else "revoked host", entry)
+        elif not is_authentic(position.key, item.data):
+            admitted.refuse(item.shard, item.data, "wrong signature", entry)
+        elif keys.shard_of(entry.host) != item.shard:
+            admitted.refuse(item.shard, item.data, "inbox of another shard", entry)
+        else:
+            line = lines.get(entry.host)
+            if line is None:
+                line = Line(item.shard, position, position.incarnation, position.sequence, position.body_crc)
+                lines[entry.host] = line
+            _take(item, line, admitted)
+
+
+def _take(item: Opened, line: Line, admitted: Admitted) -> None:
+    entry = item.entry
+    newer = entry.incarnation > line.incarnation
+    if entry.kind == GAP:
+        _take_gap(item, line, newer, admitted)
+        return
+    if not (newer and entry.sequence == 1) and (
+        entry.incarnation != line.incarnation or entry.sequence != line.sequence + 1
+    ):
+        _pass_over(entry, line, newer)
+        return
+    line.incarnation, line.sequence, line.body_crc = entry.incarnation, entry.sequence, 0
+    # From here on the host has moved on, whatever is in the body: an authentic entry never blocks its line.
+    try:
+        if entry.kind != SNAPSHOT:
+            raise Unreadable(f"kind {entry.kind}: this reader knows {SNAPSHOT} and {GAP}")
+        if len(entry.body) > MAX_BODY_BYTES:
+            raise Unreadable(f"snapshot of {len(entry.body)} bytes: {MAX_BODY_BYTES} are the most")
+        snapshot = decode_snapshot(entry.body)
+    except Unreadable as error:
+        admitted.refuse(item.shard, item.data, str(error), entry)
+        return
+    line.body_crc = zlib.crc32(entry.body)
+    line.rows.append(len(admitted.snapshots))
+    admitted.snapshots.append(snapshot)
+    admitted.entries.append(entry)
+
+
+def _pass_over(entry: Entry, line: Line, newer: bool) -> None:
+    if newer or (entry.incarnation == line.incarnation and entry.sequence > line.sequence):
+        line.discarded += 1
+    elif (
+        entry.incarnation == line.incarnation
+        and entry.sequence == line.sequence
+        and line.body_crc
+        and zlib.crc32(entry.body) != line.body_crc
+    ):
+        line.cloned = True
+
+
+def _take_gap(item: Opened, line: Line, newer: bool, admitted: Admitted) -> None:
+    entry = item.entry
+    try:
+        gap = decode_gap(entry.body)
+        if gap.last != entry.sequence:
+            raise Unreadable(f"gap up to {gap.last} under sequence {entry.sequence}")
+    except Unreadable as error:
+        if newer or (entry.incarnation == line.incarnation and entry.sequence > line.sequence):
+            line.incarnation, line.sequence, line.body_crc = entry.incarnation, entry.sequence, 0
+            admitted.refuse(item.shard, item.data, str(error), entry)
+        return
+    if newer:
+        fits = gap.first == 1
+    else:
+        fits = entry.incarnation == line.incarnation and gap.first <= line.sequence + 1 <= gap.last
+    if fits:
+        line.incarnation, line.sequence, line.body_crc = entry.incarnation, gap.last, 0
+        admitted.gaps.append((entry, gap))
+    elif newer or (entry.incarnation == line.incarnation and gap.last > line.sequence):
+        line.discarded += 1

@@ -1,0 +1,106 @@
+"""The Celery app of a worker, and the process around it."""
+
+import logging
+import os
+import sys
+import time
+import warnings
+from typing import Any
+
+import redis
+from celery import Celery, signals
+from celery.exceptions import SecurityWarning
+
+import migrations
+from store.engine import connect
+from store.settings import ServerSettings
+from wire import keys
+from worker.inbox import Inbox
+from worker.listener import Listener, ListenerStep
+from worker.tasks import Station, add_tasks
+
+log = logging.getLogger(__name__)
+
+# kombu sets no time-outs of its own: a connection that is half open stalled a worker for over 150 s.
+_REDIS_TIMEOUTS = {
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+}
+
+
+def create_app(settings: ServerSettings, station: Station, children: int) -> Celery:
+    """Return the Celery app with its tasks and its listener."""
+    app = Celery("fleetmedic", broker=settings.redis_url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_default_queue=keys.QUEUE_INGEST,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_time_limit=120,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_max_tasks_per_child=100_000,
+        worker_max_memory_per_child=1_000_000,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            **_REDIS_TIMEOUTS,
+            "visibility_timeout": 300,
+            "unacked_restore_interval": 1,
+        },
+    )
+    add_tasks(app, station)
+    app.steps["worker"].add(ListenerStep)
+
+    def make_listener() -> Listener:
+        def send(task: str, arguments: list[Any]) -> None:
+            app.send_task(task, args=arguments, queue=keys.QUEUE_INGEST, ignore_result=True, retry=False)
+
+        return Listener(
+            Inbox(connect_redis(settings)), send, children, settings.batch_entries, settings.inbox_cap_entries
+        )
+
+    app.make_listener = make_listener
+    return app
+
+
+def connect_redis(settings: ServerSettings) -> "redis.Redis":
+    """Return a client for the inboxes; nothing is opened yet."""
+    return redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
+
+
+def main(settings: ServerSettings, concurrency: int) -> int:
+    """Work until SIGTERM, with ``concurrency`` child processes; wait for the database first."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for chatty in ("celery", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Celery's warning of root is about pickle; this worker takes JSON only.
+    warnings.simplefilter("ignore", SecurityWarning)
+    engine = connect(settings.database_url)
+    migrations.wait_until_current(engine, log.info)
+    # The children are forked from here and must not share a connection.
+    engine.dispose()
+    station = Station(settings, engine, Inbox(connect_redis(settings)), time.time)
+    app = create_app(settings, station, concurrency)
+    signals.worker_process_init.connect(lambda **_: engine.dispose(close=False), weak=False)
+    log.info("worker with %d processes on %s", concurrency, engine.url.render_as_string())
+    worker = app.Worker(
+        concurrency=concurrency,
+        pool="prefork",
+        queues=[keys.QUEUE_INGEST],
+        hostname=f"fleetmedic-{os.getpid()}@%h",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)

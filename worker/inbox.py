@@ -1,0 +1,170 @@
+"""The inboxes in Redis, as a worker sees them: look, read, trim, acknowledge, ring."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import redis
+
+from wire import keys
+
+# Collectors wait this long after a shard was last seen over its cap.
+_FULL_SECONDS = 5
+
+
+class Head(NamedTuple):
+    """The first entries of a shard's inbox."""
+
+    entries: list[bytes]
+    emptied: bool
+    """Whether these were all."""
+    trimmed: bytes
+    """What the shard's counter of trims said when they were read."""
+
+
+class Waiting(NamedTuple):
+    """A shard with entries, or with a drain under way. ``bell`` is that drain's token, None for none."""
+
+    shard: int
+    length: int
+    bell: bytes | None
+
+
+# Lengths and bells of all shards in one command: a pipeline of 128 would cost a worker at rest ten times as much.
+_LOOK = """
+local found = {}
+for shard = 0, tonumber(ARGV[1]) - 1 do
+    local length = redis.call('LLEN', 'fleetmedic:in:' .. shard)
+    local bell = redis.call('GET', 'fleetmedic:bell:' .. shard)
+    if length > 0 or bell then
+        found[#found + 1] = {shard, length, bell}
+    end
+end
+return found
+"""
+
+# Only what was read goes, and only while nobody else trimmed, nor Redis lost and refilled the list.
+_TRIM = """
+if redis.call('GET', KEYS[2]) == ARGV[1] then
+    redis.call('LTRIM', KEYS[1], ARGV[2], -1)
+    redis.call('INCR', KEYS[2])
+end
+"""
+
+_SILENCE = """
+for _, key in ipairs(KEYS) do
+    if redis.call('GET', key) == ARGV[1] then
+        redis.call('DEL', key)
+    end
+end
+"""
+
+
+class Inbox:
+    """All inboxes of one Redis. Every call may raise redis.RedisError."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        """Use this client, which must give bytes."""
+        self._redis = client
+        self._look = client.register_script(_LOOK)
+        self._trim = client.register_script(_TRIM)
+        self._silence = client.register_script(_SILENCE)
+
+    def look(self) -> list[Waiting]:
+        """Return the shards that have entries or a bell."""
+        return [Waiting(*row) for row in self._look(args=[keys.SHARDS])]
+
+    def heads(self, shards: Sequence[int], limit: int) -> dict[int, Head]:
+        """Read the first entries of these shards, ``limit`` in all, shared out as the shards need them."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for shard in shards:
+            pipeline.llen(keys.inbox(shard))
+        lengths = dict(zip(shards, pipeline.execute(), strict=True))
+        shares = share_out(lengths, limit)
+        pipeline = self._redis.pipeline(transaction=True)
+        for shard, share in shares.items():
+            # A counter that starts anywhere: after a flush it is never by chance the one that was read before.
+            pipeline.set(keys.trimmed(shard), secrets.randbits(40), nx=True)
+            pipeline.get(keys.trimmed(shard))
+            pipeline.lrange(keys.inbox(shard), 0, share - 1)
+        answers = pipeline.execute()
+        heads = {shard: Head([], True, b"") for shard, length in lengths.items() if not length}
+        for place, (shard, share) in enumerate(shares.items()):
+            entries = answers[3 * place + 2]
+            heads[shard] = Head(entries, len(entries) < share or share == lengths[shard], answers[3 * place + 1])
+        return heads
+
+    def trim(self, heads: Mapping[int, Head]) -> None:
+        """Remove what was read, from each inbox that is still as it was."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for shard, head in heads.items():
+            if head.entries:
+                self._trim(
+                    keys=[keys.inbox(shard), keys.trimmed(shard)],
+                    args=[head.trimmed, len(head.entries)],
+                    client=pipeline,
+                )
+        pipeline.execute()
+
+    def acknowledge(self, committed: Mapping[int, tuple[int, int]]) -> None:
+        """Publish (incarnation, sequence) of what is committed, by host id."""
+        if committed:
+            self._redis.mset({keys.ack(host): keys.format_ack(*position) for host, position in committed.items()})
+
+    def ring(self, shards: Iterable[int], token: str, seconds: int) -> list[int]:
+        """Mark the shards as being drained by ``token``; return those that nobody else had marked."""
+        wanted = list(shards)
+        pipeline = self._redis.pipeline(transaction=False)
+        for shard in wanted:
+            pipeline.set(keys.bell(shard), token, nx=True, ex=seconds)
+        return [shard for shard, rung in zip(wanted, pipeline.execute(), strict=True) if rung]
+
+    def keep_ringing(self, shards: Iterable[int], seconds: int) -> None:
+        """Let the bells of these shards last longer, or end sooner."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for shard in shards:
+            pipeline.expire(keys.bell(shard), seconds)
+        pipeline.execute()
+
+    def silence(self, shards: Sequence[int], token: str) -> None:
+        """Take away the bells that carry this token."""
+        self._silence(keys=[keys.bell(shard) for shard in shards], args=[token])
+
+    def ask_to_wait(self, shards: Iterable[int]) -> None:
+        """Tell the collectors of these shards to keep their snapshots for a while."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for shard in shards:
+            pipeline.set(keys.full(shard), 1, ex=_FULL_SECONDS)
+        pipeline.execute()
+
+    def is_due(self, duty: str, period_seconds: float) -> bool:
+        """Say, to one caller a period, that a periodic duty is to be run."""
+        return bool(self._redis.set(keys.duty(duty), 1, nx=True, px=int(1000 * period_seconds)))
+
+    def publish_configs(self, configs: Mapping[int, bytes]) -> None:
+        """Publish desired configs, encoded, by host id."""
+        if configs:
+            self._redis.mset({keys.config(host): config for host, config in configs.items()})
+
+    def has_configs(self) -> bool:
+        """Say whether this Redis still has all configs: it may have been flushed or replaced."""
+        return bool(self._redis.exists(keys.CONFIGS_PUBLISHED))
+
+    def note_configs(self) -> None:
+        """Note that all configs are published."""
+        self._redis.set(keys.CONFIGS_PUBLISHED, 1)
+
+
+def share_out(lengths: Mapping[int, int], limit: int) -> dict[int, int]:
+    """Return how many entries of each shard to read, ``limit`` in all, shortest inboxes first.
+
+    So a host that floods its shard takes nothing from the others.
+    """
+    shares = {}
+    left = limit
+    waiting = sorted((length, shard) for shard, length in lengths.items() if length)
+    for place, (length, shard) in enumerate(waiting):
+        share = min(length, max(left // (len(waiting) - place), 1))
+        shares[shard] = share
+        left -= share
+    return shares

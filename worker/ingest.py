@@ -1,0 +1,290 @@
+"""A drain: what waits in some shards' inboxes becomes snapshots, events and positions, in one transaction.
+
+1. Take the shards; those that another drain holds are left to it.
+2. Read the heads of their inboxes.
+3. Read the positions of the hosts that sent them, and admit what is signed and next in line.
+4. Make one matrix of it, correct the clocks, blank what is impossible.
+5. Evaluate the rules.
+6. Write snapshots, positions, events, details, gaps and dead letters; commit.
+7. Only then trim the inboxes and acknowledge.
+
+Killed anywhere before the commit, nothing has happened; after it, the entries are there once more and are passed over.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine
+
+from store import positions as store_positions
+from store import records
+from store.configs import desired_configs
+from store.engine import reading, writing
+from store.positions import Moved
+from store.snapshots import SnapshotRows, insert_snapshots
+from wire.config import encode_config
+from wire.metrics import CATALOGUE, CORE_BYTES, INDEX
+from wire.snapshot import Details, decode_details
+from wire.text import storable
+from worker import clones
+from worker.admission import Admitted, Line, admit, open_all
+from worker.clocks import corrected
+from worker.detection.batch import Batch
+from worker.evaluation import Evaluation, EventChange, evaluate
+from worker.events import decode_tracks, encode_tracks
+from worker.inbox import Head, Inbox
+
+Clock = Callable[[], float]
+
+_MINIMUM = np.array([metric.minimum for metric in CATALOGUE], np.float32)
+_MAXIMUM = np.array([metric.maximum for metric in CATALOGUE], np.float32)
+_MISSING = np.full(len(CATALOGUE), np.nan, "<f4").tobytes()
+_CPU = INDEX["cpu_percent"]
+_LONGEST_INTERVAL_SECONDS = 86400.0
+# Details are written for about this many hosts a drain, and for those whose event opened: at once in a small fleet,
+# every so many snapshots in a large one.
+_HOSTS_WITH_DETAILS = 256
+_MAX_DETAILS_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What one drain did."""
+
+    entries: int = 0
+    """Read, whatever became of them."""
+    stored: int = 0
+    refused: int = 0
+    held: list[int] = field(default_factory=list)
+    """The shards that it had."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The admitted snapshots by host, within a host in order; ``hosts`` are the lines that have any."""
+
+    order: list[int]
+    hosts: list[Line]
+    batch: Batch
+    stored: SnapshotRows
+    impossible: NDArray[np.int64]
+
+
+def drain(engine: Engine, inbox: Inbox, shards: Sequence[int], limit: int, clock: Clock) -> Drained:
+    """Drain up to ``limit`` entries of the shards. Raises redis.RedisError and sqlalchemy.exc.DBAPIError."""
+    with writing(engine) as connection:
+        held = store_positions.lock_shards(connection, shards)
+        heads = inbox.heads([shard.id for shard in held], limit)
+        now = clock()
+        entries = sum(len(head.entries) for head in heads.values())
+        if not entries:
+            # Nothing to do is nothing to write.
+            return Drained(held=[shard.id for shard in held])
+        admitted = _admitted(connection, heads)
+        rows = _rows(admitted, {shard.id: shard.caught_up_at for shard in held}, now)
+        _write(connection, admitted, rows, now)
+        store_positions.count_drain(
+            connection,
+            [shard._replace(caught_up_at=now) if heads[shard.id].emptied else shard for shard in held],
+        )
+    inbox.trim(heads)
+    # Those whose entries were all passed over too: the collector may not know yet what is committed.
+    inbox.acknowledge({host: (line.incarnation, line.sequence) for host, line in admitted.lines.items()})
+    _publish_to_cloned(engine, inbox, admitted)
+    return Drained(entries, len(rows.order), admitted.refused, [shard.id for shard in held])
+
+
+def _admitted(connection: Connection, heads: Mapping[int, Head]) -> Admitted:
+    admitted = Admitted()
+    opened = open_all({shard: head.entries for shard, head in heads.items()}, admitted)
+    known = store_positions.positions(connection, list({item.entry.host for item in opened}))
+    admit(opened, known, admitted)
+    return admitted
+
+
+def _rows(admitted: Admitted, caught_up_at: Mapping[int, float], now: float) -> _Rows:
+    hosts = [line for line in admitted.lines.values() if line.rows]
+    order = [row for line in hosts for row in line.rows]
+    snapshots = [admitted.snapshots[row] for row in order]
+    entries = [admitted.entries[row] for row in order]
+    counts = [len(line.rows) for line in hosts]
+    core, impossible = _core([snapshot.core for snapshot in snapshots])
+    host_ids = np.repeat(np.array([line.position.host_id for line in hosts], np.int64), counts)
+    since = [caught_up_at[line.shard] for line in hosts for _ in line.rows]
+    taken_at = np.array(
+        [
+            corrected(snapshot.taken_at, entry.sent_at, caught_up, now)
+            for snapshot, entry, caught_up in zip(snapshots, entries, since, strict=True)
+        ],
+        np.float64,
+    )
+    interval = np.array([snapshot.interval_seconds for snapshot in snapshots], np.float64)
+    interval = np.where((interval > 0) & (interval <= _LONGEST_INTERVAL_SECONDS), interval, 30.0)
+    previous = [line.position.cpu_percent for line in hosts]
+    batch = Batch(
+        host=np.repeat(np.arange(len(hosts), dtype=np.int64), counts),
+        taken_at=taken_at,
+        core=core,
+        previous_cpu_percent=np.array([math.nan if cpu is None else cpu for cpu in previous], np.float32),
+    )
+    stored = SnapshotRows(
+        host_id=host_ids,
+        incarnation=np.array([entry.incarnation for entry in entries], np.int64),
+        sequence=np.array([entry.sequence for entry in entries], np.int64),
+        received_at=now,
+        taken_at=taken_at,
+        interval_seconds=interval.astype(np.float32),
+        core=core,
+    )
+    return _Rows(order, hosts, batch, stored, impossible)
+
+
+def _core(vectors: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the core vectors as one matrix, NaN for what is missing or impossible, and how many of each were that.
+
+    A vector of an older or a newer catalogue is read as far as both go.
+    """
+    whole = b"".join(
+        vector if len(vector) == CORE_BYTES else vector[:CORE_BYTES] + _MISSING[len(vector) :] for vector in vectors
+    )
+    core = np.frombuffer(whole, "<f4").astype(np.float32).reshape(len(vectors), len(CATALOGUE))
+    possible = (core >= _MINIMUM) & (core <= _MAXIMUM)
+    impossible = np.count_nonzero(~possible & ~np.isnan(core), axis=1)
+    core[~possible] = np.nan
+    return core, impossible
+
+
+def _write(connection: Connection, admitted: Admitted, rows: _Rows, now: float) -> None:
+    host_ids = [line.position.host_id for line in rows.hosts]
+    tracks = {
+        place: decode_tracks(line.position.tracks)
+        for place, line in enumerate(rows.hosts)
+        if line.position.tracks is not None
+    }
+
+    def details_of(row: int) -> Details:
+        return decode_details(admitted.snapshots[rows.order[row]].details)
+
+    evaluation = evaluate(rows.batch, tracks, details_of)
+    for row, reason in evaluation.unreadable.items():
+        entry = admitted.entries[rows.order[row]]
+        admitted.refuse(rows.hosts[int(rows.batch.host[row])].shard, entry.body, reason, entry)
+    insert_snapshots(connection, rows.stored)
+    store_positions.move(connection, _moved(admitted, rows, now))
+    new_tracks = {host_ids[place]: tracks for place, tracks in evaluation.tracks.items()}
+    changes = [(host_ids[change.host], change) for change in evaluation.changes]
+    for host, line in admitted.lines.items():
+        if line.cloned or line.position.tracks is not None:
+            known = new_tracks.get(host)
+            judged = clones.judge(decode_tracks(line.position.tracks) if known is None else known, line.cloned, now)
+            if judged:
+                new_tracks[host] = judged[0]
+                changes.append((host, judged[1]))
+    _write_events(connection, changes)
+    store_positions.set_tracks(connection, [(encode_tracks(tracks), host) for host, tracks in new_tracks.items()])
+    records.write_details(connection, _details(admitted, rows, evaluation))
+    records.write_gaps(connection, [_gap_row(entry, gap, now) for entry, gap in admitted.gaps])
+    records.write_dead_letters(connection, admitted.dead_letters, now)
+    records.require_incarnation(
+        connection, {host: line.incarnation + 1 for host, line in admitted.lines.items() if line.cloned}
+    )
+
+
+def _moved(admitted: Admitted, rows: _Rows, now: float) -> list[Moved]:
+    lasts = np.cumsum([len(line.rows) for line in rows.hosts]) - 1 if rows.hosts else np.array([], np.int64)
+    firsts = np.concatenate(([0], lasts[:-1] + 1)) if rows.hosts else lasts
+    impossible = np.add.reduceat(rows.impossible, firsts).tolist() if rows.hosts else []
+    taken_at = rows.stored.taken_at[lasts].tolist()
+    interval = rows.stored.interval_seconds[lasts].tolist()
+    cpu = [None if math.isnan(value) else value for value in rows.stored.core[lasts, _CPU].tolist()]
+    moved = [
+        Moved(
+            line.incarnation,
+            line.sequence,
+            line.body_crc,
+            now,
+            taken_at[place],
+            interval[place],
+            cpu[place],
+            impossible[place],
+            line.discarded,
+            line.position.host_id,
+        )
+        for place, line in enumerate(rows.hosts)
+    ]
+    moved += [
+        Moved(line.incarnation, line.sequence, line.body_crc, None, None, None, None, 0, line.discarded, host)
+        for host, line in admitted.lines.items()
+        if not line.rows and line.moved
+    ]
+    return moved
+
+
+def _write_events(connection: Connection, changes: Sequence[tuple[int, EventChange]]) -> None:
+    # What resolves goes first: the same subject may open again in the same drain.
+    records.update_events(connection, [event_row(host, change) for host, change in changes if not change.is_new])
+    records.insert_events(connection, [event_row(host, change) for host, change in changes if change.is_new])
+
+
+def event_row(host_id: int, change: EventChange) -> dict[str, Any]:
+    """Return a change as columns of the events table."""
+    return {
+        "host_id": host_id,
+        "type": change.type,
+        "subject": change.subject,
+        "severity": change.severity,
+        "state": change.state,
+        "limit_value": change.limit,
+        "first_value": change.first_value,
+        "value": change.value,
+        "peak_value": change.peak_value,
+        "peak_at": change.peak_at,
+        "started_at": change.started_at,
+        "opened_at": change.opened_at,
+        "last_at": change.last_at,
+        "resolved_at": change.resolved_at,
+        "evidence": change.evidence,
+    }
+
+
+def _details(admitted: Admitted, rows: _Rows, evaluation: Evaluation) -> list[tuple[int, float, bytes]]:
+    stride = -(-len(rows.hosts) // _HOSTS_WITH_DETAILS)
+    troubled = {int(rows.batch.host[row]) for row in evaluation.opened_rows}
+    taken_at = rows.stored.taken_at
+    written = []
+    last = -1
+    for place, line in enumerate(rows.hosts):
+        last += len(line.rows)
+        host_id = line.position.host_id
+        # The next of the host's numbers, since a drain may hold several of its snapshots.
+        turn = (line.sequence + host_id) % stride < len(line.rows)
+        if turn or place in troubled:
+            details = bytes(admitted.snapshots[rows.order[last]].details)
+            if len(details) <= _MAX_DETAILS_BYTES:
+                written.append((host_id, float(taken_at[last]), details))
+    return written
+
+
+def _gap_row(entry: Any, gap: Any, now: float) -> dict[str, Any]:
+    return {
+        "host_id": entry.host,
+        "incarnation": entry.incarnation,
+        "first_sequence": gap.first,
+        "last_sequence": gap.last,
+        "reason": storable(gap.reason, 255),
+        "first_taken_at": gap.first_taken_at if math.isfinite(gap.first_taken_at) else None,
+        "last_taken_at": gap.last_taken_at if math.isfinite(gap.last_taken_at) else None,
+        "received_at": now,
+    }
+
+
+def _publish_to_cloned(engine: Engine, inbox: Inbox, admitted: Admitted) -> None:
+    cloned = [host for host, line in admitted.lines.items() if line.cloned]
+    if cloned:
+        with reading(engine) as connection:
+            configs = dict(desired_configs(connection, cloned))
+        inbox.publish_configs({host: encode_config(config) for host, config in configs.items()})

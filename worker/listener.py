@@ -1,0 +1,126 @@
+"""The listener: a thread of each ingest worker that looks at the inboxes and rings for drains and duties.
+
+A Celery message is only a doorbell. What is to be done stands in the inboxes and in the database, so a message that
+is lost costs no more than the time until its bells fall silent.
+"""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import redis
+from celery import bootsteps
+from kombu.exceptions import OperationalError
+
+from wire import keys
+from worker.inbox import Inbox, Waiting
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.05
+# A worker keeps its bells ringing while it lives; when it dies, others may ring after this long.
+_BELL_SECONDS = 5
+_PAUSE_AFTER_FAILURE_SECONDS = 1.0
+
+DUTIES: Mapping[str, float] = {keys.TASK_SWEEP: 5.0, keys.TASK_RETAIN: 600.0}
+"""Periodic tasks and their periods in seconds. Each takes a lease in the database, so a second ring does no harm."""
+
+Send = Callable[[str, list[Any]], None]
+
+
+class Listener:
+    """Rings for what waits, with at most one doorbell outstanding for each child of its worker."""
+
+    def __init__(self, inbox: Inbox, send: Send, children: int, batch_entries: int, cap_entries: int) -> None:
+        """Listen to this inbox; ``send`` takes a task's name and arguments."""
+        self._inbox = inbox
+        self._send = send
+        self._children = children
+        self._batch_entries = batch_entries
+        self._cap_entries = cap_entries
+        self._tokens: dict[str, list[int]] = {}
+        self._turn = 0
+        self._failing = False
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Look until stopped; a Redis that is away is waited for."""
+        while not self._stopped.is_set():
+            try:
+                self.look()
+            except (redis.RedisError, OperationalError, OSError) as error:
+                if not self._failing:
+                    log.warning("Redis does not answer, trying on: %s", error)
+                self._failing = True
+                self._stopped.wait(_PAUSE_AFTER_FAILURE_SECONDS)
+            else:
+                if self._failing:
+                    log.warning("Redis answers again")
+                self._failing = False
+                self._stopped.wait(_LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """End ``run`` soon."""
+        self._stopped.set()
+
+    def look(self) -> None:
+        """Look once and ring for what waits."""
+        waiting = self._inbox.look()
+        ringing = {row.bell.decode() for row in waiting if row.bell}
+        self._tokens = {token: shards for token, shards in self._tokens.items() if token in ringing}
+        self._turn += 1
+        if self._turn % round(1 / _LOOK_SECONDS) == 0:
+            self._inbox.keep_ringing((shard for shards in self._tokens.values() for shard in shards), _BELL_SECONDS)
+            self._inbox.ask_to_wait(row.shard for row in waiting if row.length > self._cap_entries)
+            for duty, period_seconds in DUTIES.items():
+                if self._inbox.is_due(duty, period_seconds):
+                    self._send(duty, [])
+        unattended = [row for row in waiting if not row.bell]
+        for shards in pack(unattended, self._batch_entries, self._children - len(self._tokens), self._turn):
+            token = secrets.token_hex(8)
+            rung = self._inbox.ring(shards, token, _BELL_SECONDS)
+            if rung:
+                self._tokens[token] = rung
+                self._send(keys.TASK_DRAIN, [rung, token])
+
+
+def pack(waiting: Iterable[Waiting], batch_entries: int, doorbells: int, turn: int) -> list[list[int]]:
+    """Return at most ``doorbells`` lists of shards to drain, each of about ``batch_entries`` entries.
+
+    ``turn`` rotates which shards come first, so that a few that never empty do not starve the others.
+    """
+    if doorbells <= 0:
+        return []
+    by_turn = sorted(waiting, key=lambda row: (row.shard - turn) % keys.SHARDS)
+    packed: list[list[int]] = []
+    entries = batch_entries
+    for row in by_turn:
+        if entries >= batch_entries:
+            if len(packed) == doorbells:
+                break
+            packed.append([])
+            entries = 0
+        packed[-1].append(row.shard)
+        entries += row.length
+    return packed
+
+
+class ListenerStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Runs the listener for as long as its worker runs."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        """Begin to listen."""
+        self._listener: Listener = worker.app.make_listener()
+        self._thread = threading.Thread(target=self._listener.run, name="listener", daemon=True)
+        self._thread.start()
+
+    def stop(self, worker: Any) -> None:
+        """Ring no more."""
+        self._listener.stop()
+        self._thread.join(timeout=5)
+
+    terminate = stop
