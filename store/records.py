@@ -1,6 +1,7 @@
 """What a drain writes besides snapshots: events, the latest details, gaps, dead letters."""
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
@@ -49,9 +50,10 @@ def update_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) 
 
 
 def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write new events, by column."""
+    """Write new events, by column; one that is open already stays as it is."""
     if rows:
-        connection.execute(insert(events), [dict(row) for row in rows])
+        new = _dialect(connection).insert(events).on_conflict_do_nothing()
+        connection.execute(new, [dict(row) for row in rows])
 
 
 def write_details(connection: Connection, rows: Sequence[tuple[int, float, bytes]]) -> None:
@@ -74,8 +76,7 @@ def write_details(connection: Connection, rows: Sequence[tuple[int, float, bytes
 def write_gaps(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Record runs of sequence numbers that hosts dropped, by column."""
     if rows:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        connection.execute(dialect.insert(gaps).on_conflict_do_nothing(), [dict(row) for row in rows])
+        connection.execute(_dialect(connection).insert(gaps).on_conflict_do_nothing(), [dict(row) for row in rows])
 
 
 def write_dead_letters(connection: Connection, letters: Sequence[DeadLetter], received_at: float) -> None:
@@ -100,3 +101,7 @@ def require_incarnation(connection: Connection, minimum_by_host: Mapping[int, in
     """Ask for an incarnation of at least the given one of each host, by host id."""
     for host_id, minimum in minimum_by_host.items():
         connection.execute(update(hosts).where(hosts.c.id == host_id).values(minimum_incarnation=minimum))
+
+
+def _dialect(connection: Connection) -> ModuleType:
+    return postgresql if connection.dialect.name == "postgresql" else sqlite

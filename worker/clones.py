@@ -19,10 +19,10 @@ def judge(tracks: Sequence[Track], cloned: bool, now: float) -> tuple[list[Track
     known = next((track for track in tracks if track.type == TYPE), None)
     others = [track for track in tracks if track.type != TYPE]
     if cloned:
-        seen = open_track(TYPE, "", "high", known.opened_at if known and known.opened_at else now, now)
-        return [*others, seen], _change(seen.opened_at or now, now, None, is_new=known is None)
+        seen = open_track(TYPE, "", "high", known.opened_at if known else now, now)
+        return [*others, seen], _change(seen.opened_at, now, None, is_new=known is None)
     if known and known.last_at + _QUIET_SECONDS < now:
-        return others, _change(known.opened_at or now, known.last_at, now, is_new=False)
+        return others, _change(known.opened_at, known.last_at, now, is_new=False)
     return None
 
 

@@ -13,7 +13,8 @@ from store.silence import QuietHost, quiet_hosts
 from wire import keys
 from wire.config import encode_config
 from worker import silence
-from worker.events import decode_tracks, encode_tracks
+from worker.evaluation import HOST_DOWN
+from worker.events import decode_tracks, encode_tracks, open_track
 from worker.inbox import Inbox
 from worker.listener import DUTIES
 
@@ -34,7 +35,7 @@ def sweep(engine: Engine, inbox: Inbox, now: float) -> int:
     backlogged = {row.shard for row in inbox.look() if row.length}
     suspects: dict[int, list[int]] = defaultdict(list)
     with reading(engine) as connection:
-        for host in quiet_hosts(connection, silence.TYPE, now - silence.SHORTEST_SECONDS):
+        for host in quiet_hosts(connection, HOST_DOWN, now - silence.SHORTEST_SECONDS):
             if silence.down_since(host, since, now) is not None:
                 suspects[keys.shard_of(host.host_id)].append(host.host_id)
     opened = 0
@@ -55,13 +56,19 @@ def _sweep_shard(
     heard_until = held[0].caught_up_at if is_backlogged else now
     down: list[QuietHost] = [
         host
-        for host in quiet_hosts(connection, silence.TYPE, now - silence.SHORTEST_SECONDS, host_ids)
+        for host in quiet_hosts(connection, HOST_DOWN, now - silence.SHORTEST_SECONDS, host_ids)
         if silence.down_since(host, since, heard_until) is not None
     ]
     records.insert_events(connection, [silence.event_row(host, now) for host in down])
     positions.set_tracks(
         connection,
-        [(encode_tracks([*decode_tracks(host.tracks), silence.track(host, now)]), host.host_id) for host in down],
+        [
+            (
+                encode_tracks([*decode_tracks(host.tracks), open_track(HOST_DOWN, "", "critical", now, now)]),
+                host.host_id,
+            )
+            for host in down
+        ],
     )
     return len(down)
 

@@ -6,8 +6,8 @@ Unlike the other rules it is not of a snapshot but of their absence, so a sweep 
 from typing import Any
 
 from store.silence import QuietHost
+from worker.evaluation import HOST_DOWN
 
-TYPE = "host_down"
 SHORTEST_SECONDS = 30.0
 _INTERVALS = 3
 
@@ -33,7 +33,7 @@ def event_row(host: QuietHost, now: float) -> dict[str, Any]:
     silent_since = host.received_at or host.watched_since
     return {
         "host_id": host.host_id,
-        "type": TYPE,
+        "type": HOST_DOWN,
         "subject": "",
         "severity": "critical",
         "state": "open",
