@@ -1,0 +1,42 @@
+"""A filesystem is nearly full."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from wire.snapshot import Details
+from wire.text import storable
+from worker.detection.evidence import finite
+from worker.detection.finding import Finding, high_or_critical, verdict_of
+from worker.detection.limits import Limit
+from worker.detection.rule import SubjectRule
+
+
+class DiskFull(SubjectRule):
+    """A filesystem's ``used_percent`` above the limit; the subject is its mount."""
+
+    type = "disk_full"
+    metric = "disk_percent"
+
+    def findings(self, details: Details, limit: Limit) -> Iterator[Finding]:
+        """Yield a finding for each filesystem: high, or critical past the midpoint to 100."""
+        for one in details.filesystems:
+            verdict = verdict_of(one.used_percent, one.used_percent > limit.value, limit)
+            yield Finding(storable(one.mount), verdict, one.used_percent, high_or_critical(one.used_percent, limit))
+
+    def evidence(self, details: Details, subject: str) -> dict[str, Any]:
+        """Return the filesystem's figures."""
+        for one in details.filesystems:
+            if storable(one.mount) == subject:
+                return {
+                    "filesystem": {
+                        "mount": subject,
+                        "device": storable(one.device),
+                        "fstype": storable(one.fstype),
+                        "size_bytes": finite(one.size_bytes),
+                        "used_bytes": finite(one.used_bytes),
+                        "used_percent": finite(one.used_percent),
+                        "inodes_percent": finite(one.inodes_percent),
+                        "read_only": one.read_only,
+                    }
+                }
+        return {}

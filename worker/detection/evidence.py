@@ -1,0 +1,41 @@
+"""Parts of a snapshot's details as evidence: no text that a database refuses, no number that JSON does not have."""
+
+import math
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from wire.snapshot import Process
+from wire.text import MAX_TEXT, storable
+
+_TOP = 10
+
+
+def finite(value: float) -> float | None:
+    """Return the value, None where it is NaN or infinite."""
+    return value if math.isfinite(value) else None
+
+
+def top_processes(processes: Iterable[Process]) -> list[dict[str, Any]]:
+    """Return the first ten of them."""
+    return [process_evidence(process) for process in islice(processes, _TOP)]
+
+
+def process_evidence(process: Process) -> dict[str, Any]:
+    """Return what is known of one process; with its start time the pid names it."""
+    return {
+        "pid": process.pid,
+        "start_time": finite(process.start_time),
+        "name": storable(process.name),
+        "user": storable(process.user),
+        "cpu_percent": finite(process.cpu_percent),
+        "memory_percent": finite(process.memory_percent),
+        "memory_bytes": finite(process.memory_bytes),
+        "command": storable(process.command),
+    }
+
+
+def process_subject(process: Process) -> str:
+    """Return ``name (pid N)``, the name cut so that it fits."""
+    suffix = f" (pid {process.pid})"
+    return storable(process.name, MAX_TEXT - len(suffix)) + suffix

@@ -1,0 +1,35 @@
+"""When the rules open an event: the design's table of defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One rule's limit, in percent or for what is counted in things. Resolving takes as long as opening."""
+
+    value: float
+    """A breach is strictly above it."""
+    opens_after_seconds: float
+    minimum_snapshots: int
+    clear_margin: float = 0.0
+    """So far below the limit it must fall to be clear."""
+    rise: float = 0.0
+    """cpu_spike: a breach is also strictly more than this above the snapshot before."""
+
+
+Limits = Mapping[str, Limit]
+"""By event type; every rule's type is there."""
+
+DEFAULTS: Limits = MappingProxyType(
+    {
+        "cpu_high": Limit(85.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0),
+        "cpu_spike": Limit(50.0, opens_after_seconds=0.0, minimum_snapshots=1, clear_margin=5.0, rise=20.0),
+        "memory_high": Limit(90.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0),
+        "disk_full": Limit(85.0, opens_after_seconds=0.0, minimum_snapshots=2, clear_margin=5.0),
+        "process_memory_high": Limit(25.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0),
+        "service_down": Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=2),
+        "disk_health": Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=1),
+    }
+)

@@ -1,0 +1,242 @@
+"""A batch of snapshots through the rules: what opens, changes and resolves. Pure.
+
+The rules look at all rows at once; only rows in breach, and those of hosts with a pending or open event, are then
+looked at one by one, and only where a rule asks for it are details decoded.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from wire.metrics import INDEX
+from wire.snapshot import Details, Unreadable
+from worker.detection.batch import Batch
+from worker.detection.finding import Finding, Severity, Verdict, verdict_of
+from worker.detection.limits import DEFAULTS, Limit, Limits
+from worker.detection.rule import HostRule, SubjectRule
+from worker.detection.rules import RULES
+from worker.events import Change, Step, Track, advance
+
+HOST_DOWN = "host_down"
+"""Opened by a sweep, as it is the absence of snapshots; any snapshot resolves it."""
+MOST_SUBJECTS = 64
+"""Of one rule on one host that are followed at a time, so that no host can flood the events."""
+
+_HEARD = Finding("", Verdict.CLEAR, None, "critical")
+_AT_ONCE = Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=1)
+_METRICS = [INDEX[rule.metric] for rule in RULES]
+_RANK = {Verdict.MISSING: 0, Verdict.CLEAR: 1, Verdict.HOLDS: 2, Verdict.BREACH: 3}
+
+_Tracks = dict[tuple[str, str], Track]
+
+
+@dataclass(frozen=True)
+class EventChange:
+    """An event that is new, or has changed. Times are Unix seconds."""
+
+    host: int
+    """Its place in the batch."""
+    type: str
+    subject: str
+    """Empty where the host itself is the subject."""
+    severity: Severity
+    state: Literal["open", "resolved"]
+    limit: float | None
+    first_value: float | None
+    value: float | None
+    peak_value: float | None
+    peak_at: float | None
+    started_at: float
+    opened_at: float
+    last_at: float
+    resolved_at: float | None
+    evidence: dict[str, Any]
+    """Of the moment it opened; empty unless ``is_new``."""
+    is_new: bool
+    """To be inserted; otherwise it is the open event of this host, type and subject."""
+
+
+@dataclass
+class Evaluation:
+    """What a batch changes."""
+
+    changes: list[EventChange] = field(default_factory=list)
+    """For one host, type and subject at most one that is not new, which is to be applied before the new ones. New
+    ones may have resolved already; at most one of them is open.
+    """
+    tracks: dict[int, list[Track]] = field(default_factory=dict)
+    """By the host's place, of hosts whose tracks changed."""
+    unreadable: dict[int, str] = field(default_factory=dict)
+    """Rows whose details were needed and could not be read, and why."""
+    opened_rows: set[int] = field(default_factory=set)
+    """Rows whose snapshot opened an event."""
+
+
+def evaluate(
+    batch: Batch,
+    tracks: Mapping[int, list[Track]],
+    details_of: Callable[[int], Details],
+    limits: Limits = DEFAULTS,
+) -> Evaluation:
+    """Run the rules over a batch.
+
+    ``tracks`` are those of the hosts that have any, by the host's place; ``details_of`` decodes a row's details and
+    raises wire.snapshot.Unreadable.
+    """
+    breaches = np.stack([rule.breaches(batch, limits[rule.type]) for rule in RULES], axis=1)
+    hosts = sorted({*batch.host[breaches.any(axis=1)].tolist(), *(host for host, mine in tracks.items() if mine)})
+    firsts = np.searchsorted(batch.host, hosts).tolist()
+    ends = np.searchsorted(batch.host, hosts, side="right").tolist()
+    evaluation = Evaluation()
+    for host, first, end in zip(hosts, firsts, ends, strict=True):
+        known = {(track.type, track.subject): track for track in tracks.get(host, ())}
+        one = _Host(host, dict(known), details_of, limits, evaluation)
+        values = batch.core[first:end, _METRICS].tolist()
+        taken_at = batch.taken_at[first:end].tolist()
+        for offset, in_breach in enumerate(breaches[first:end].tolist()):
+            one.see(first + offset, taken_at[offset], values[offset], in_breach)
+        if one.tracks != known:
+            evaluation.tracks[host] = list(one.tracks.values())
+    return evaluation
+
+
+class _Host:
+    """One host's events over its rows of the batch."""
+
+    def __init__(
+        self,
+        host: int,
+        tracks: _Tracks,
+        details_of: Callable[[int], Details],
+        limits: Limits,
+        evaluation: Evaluation,
+    ) -> None:
+        self.tracks = tracks
+        self._host = host
+        self._details_of = details_of
+        self._limits = limits
+        self._evaluation = evaluation
+        self._change_at: dict[tuple[str, str], int] = {}
+        """Where in the changes the open event of a type and subject is."""
+
+    def see(self, row: int, taken_at: float, values: list[float], in_breach: list[bool]) -> None:
+        """Advance the host's events by one snapshot, ``values`` and ``in_breach`` in the order of the rules."""
+        if (HOST_DOWN, "") in self.tracks:
+            self._step((HOST_DOWN, ""), advance(HOST_DOWN, self.tracks[HOST_DOWN, ""], _HEARD, _AT_ONCE, taken_at))
+        details = _Lazy(row, self._details_of, self._evaluation.unreadable)
+        for rule, value, breach in zip(RULES, values, in_breach, strict=True):
+            mine = {subject for event_type, subject in self.tracks if event_type == rule.type}
+            if math.isnan(value) or not (breach or mine):
+                continue
+            limit = self._limits[rule.type]
+            for finding in _findings(rule, limit, value, breach, mine, details):
+                key = rule.type, finding.subject
+                step = advance(rule.type, self.tracks.get(key), finding, limit, taken_at)
+                self._step(key, step)
+                if step.change == "opened":
+                    self._evaluation.opened_rows.add(row)
+                    self._explain(key, {"taken_at": taken_at} | _evidence(rule, finding.subject, details))
+
+    def _step(self, key: tuple[str, str], step: Step) -> None:
+        if step.track is None or step.change == "resolved":
+            self.tracks.pop(key, None)
+        else:
+            self.tracks[key] = step.track
+        if step.track is None or step.change is None:
+            return
+        change = _event_change(self._host, step.track, step.change)
+        changes = self._evaluation.changes
+        place = self._change_at.get(key)
+        if place is None:
+            self._change_at[key] = len(changes)
+            changes.append(change)
+        else:
+            before = changes[place]
+            changes[place] = replace(change, evidence=before.evidence, is_new=before.is_new)
+        if step.change == "resolved":
+            del self._change_at[key]
+
+    def _explain(self, key: tuple[str, str], evidence: dict[str, Any]) -> None:
+        place = self._change_at[key]
+        self._evaluation.changes[place] = replace(self._evaluation.changes[place], evidence=evidence)
+
+
+class _Lazy:
+    """The details of one row, decoded when first asked for; None where they cannot be read."""
+
+    def __init__(self, row: int, details_of: Callable[[int], Details], unreadable: dict[int, str]) -> None:
+        self.row = row
+        self.unreadable = unreadable
+        self._details_of = details_of
+        self._details: Details | None = None
+
+    def get(self) -> Details | None:
+        if self._details is None and self.row not in self.unreadable:
+            try:
+                self._details = self._details_of(self.row)
+            except Unreadable as error:
+                self.unreadable[self.row] = str(error)
+        return self._details
+
+
+def _findings(
+    rule: HostRule | SubjectRule, limit: Limit, value: float, breach: bool, mine: set[str], details: _Lazy
+) -> Iterable[Finding]:
+    if isinstance(rule, HostRule):
+        return [Finding("", verdict_of(value, breach, limit), value, rule.severity(value, limit))]
+    read = details.get()
+    if read is None:
+        return []
+    return _of_subjects(rule.findings(read, limit), breach, mine)
+
+
+def _of_subjects(findings: Iterable[Finding], breach: bool, mine: set[str]) -> list[Finding]:
+    """Return one finding for each subject in ``mine``, and the worst of the others in breach, as many as may be."""
+    by_subject: dict[str, Finding] = {}
+    for finding in sorted(findings, key=_badness):
+        by_subject[finding.subject] = finding
+    found = [finding for subject, finding in by_subject.items() if subject in mine]
+    new = [one for subject, one in by_subject.items() if one.verdict is Verdict.BREACH and subject not in mine]
+    # Without a name there is no telling it from the host.
+    new = [finding for finding in new if finding.subject]
+    if not breach or new or any(finding.verdict is Verdict.BREACH for finding in found):
+        found += [Finding(subject, Verdict.CLEAR, None, "low") for subject in sorted(mine - by_subject.keys())]
+    # Otherwise the core vector tells of a breach that the details do not show: they were too long to be sent, so
+    # that a subject is not there says nothing.
+    room = max(0, MOST_SUBJECTS - len(mine))
+    new.sort(key=lambda finding: (-(finding.value or 0.0), finding.subject))
+    return found + new[:room]
+
+
+def _badness(finding: Finding) -> tuple[int, float]:
+    value = 0.0 if finding.value is None or finding.verdict is Verdict.MISSING else finding.value
+    return _RANK[finding.verdict], value
+
+
+def _evidence(rule: HostRule | SubjectRule, subject: str, details: _Lazy) -> dict[str, Any]:
+    read = details.get()
+    return {"unreadable": details.unreadable[details.row]} if read is None else rule.evidence(read, subject)
+
+
+def _event_change(host: int, track: Track, change: Change) -> EventChange:
+    return EventChange(
+        host=host,
+        type=track.type,
+        subject=track.subject,
+        severity=track.severity,
+        state="resolved" if change == "resolved" else "open",
+        limit=track.limit,
+        first_value=track.first_value,
+        value=track.value,
+        peak_value=track.peak_value,
+        peak_at=track.peak_at,
+        started_at=track.started_at,
+        opened_at=track.opened_at,
+        last_at=track.last_at,
+        resolved_at=track.last_at if change == "resolved" else None,
+        evidence={},
+        is_new=change == "opened",
+    )
