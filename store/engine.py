@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 # A writer that resets the WAL while another checkpoints can corrupt the file: sqlite.org/wal.html, fixed in 3.51.3.
 _FIRST_SAFE_SQLITE = (3, 51, 3)
+
+
+# What the surroundings did, not the statement or its values: to be tried again as it is.
+OUTAGES = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.TimeoutError)
 
 
 class UnsafeSqlite(RuntimeError):
@@ -76,3 +81,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that commits at the end, or rolls back when the block raises."""
     with engine.connect().execution_options(fleetmedic_writing=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def driver_cursor(connection: Connection) -> Iterator[Any]:
+    """Open a cursor of the driver within the connection's transaction; its errors are raised as SQLAlchemy's."""
+    driver = connection.dialect.loaded_dbapi
+    cursor = connection.connection.cursor()
+    try:
+        yield cursor
+    except driver.Error as error:
+        # Mapped as Core would: callers then have one family of errors to tell apart.
+        raise sqlalchemy.exc.DBAPIError.instance(
+            None, None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    finally:
+        cursor.close()

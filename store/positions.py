@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from store.arrays import Floats, Integers
+from store.engine import driver_cursor
 
 
 class Position(Struct, gc=False):
@@ -105,10 +106,9 @@ def count_drain(connection: Connection, shards: Iterable[Shard]) -> None:
 def positions(connection: Connection, host_ids: Sequence[int]) -> dict[int, Position]:
     """Return the position of each of these hosts that there is, by host id."""
     if connection.dialect.name == "postgresql":
-        cursor = connection.connection.cursor()
-        cursor.execute(f"SELECT {_COLUMNS} {_FROM} = ANY(%b)", (Integers(host_ids),), binary=True)  # type: ignore[call-arg]
-        rows = cursor.fetchall()
-        cursor.close()
+        with driver_cursor(connection) as cursor:
+            cursor.execute(f"SELECT {_COLUMNS} {_FROM} = ANY(%b)", (Integers(host_ids),), binary=True)
+            rows = cursor.fetchall()
     else:
         query = f"SELECT {_COLUMNS} {_FROM} IN (SELECT value FROM json_each(?))"  # noqa: S608 - no value
         rows = connection.exec_driver_sql(query, (_json(host_ids),)).fetchall()

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from store.engine import driver_cursor
 from wire.metrics import NAMES
 
 _KEY_COLUMNS = ("host_id", "incarnation", "sequence", "received_at", "taken_at", "interval_seconds")
@@ -54,7 +55,7 @@ def insert_snapshots(connection: Connection, rows: SnapshotRows) -> None:
         return
     if connection.dialect.name == "postgresql":
         with (
-            connection.connection.cursor() as cursor,  # type: ignore[attr-defined]
+            driver_cursor(connection) as cursor,
             cursor.copy(f"COPY snapshots ({_COLUMN_LIST}) FROM STDIN (FORMAT BINARY)") as copy,
         ):
             copy.write(_COPY_HEADER + copy_rows(rows) + _COPY_TRAILER)

@@ -86,8 +86,13 @@ def open_all(heads: Mapping[int, Sequence[bytes]], admitted: Admitted) -> list[O
     return opened
 
 
-def admit(opened: Sequence[Opened], positions: Mapping[int, Position], admitted: Admitted) -> None:
-    """Go through the entries in order and take in what is signed and next in line."""
+def admit(
+    opened: Sequence[Opened], positions: Mapping[int, Position], admitted: Admitted, refusal: str | None = None
+) -> None:
+    """Go through the entries in order and take in what is signed and next in line.
+
+    With a ``refusal`` what would be taken in becomes a dead letter for that reason, and its host moves on.
+    """
     lines = admitted.lines
     for item in opened:
         entry = item.entry
@@ -103,14 +108,14 @@ def admit(opened: Sequence[Opened], positions: Mapping[int, Position], admitted:
             if line is None:
                 line = Line(item.shard, position, position.incarnation, position.sequence, position.body_crc)
                 lines[entry.host] = line
-            _take(item, line, admitted)
+            _take(item, line, admitted, refusal)
 
 
-def _take(item: Opened, line: Line, admitted: Admitted) -> None:
+def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> None:
     entry = item.entry
     newer = entry.incarnation > line.incarnation
     if entry.kind == GAP:
-        _take_gap(item, line, newer, admitted)
+        _take_gap(item, line, newer, admitted, refusal)
         return
     if not (newer and entry.sequence == 1) and (
         entry.incarnation != line.incarnation or entry.sequence != line.sequence + 1
@@ -120,6 +125,8 @@ def _take(item: Opened, line: Line, admitted: Admitted) -> None:
     line.incarnation, line.sequence, line.body_crc = entry.incarnation, entry.sequence, 0
     # From here on the host has moved on, whatever is in the body: an authentic entry never blocks its line.
     try:
+        if refusal is not None:
+            raise Unreadable(refusal)
         if entry.kind != SNAPSHOT:
             raise Unreadable(f"kind {entry.kind}: this reader knows {SNAPSHOT} and {GAP}")
         if len(entry.body) > MAX_BODY_BYTES:
@@ -146,9 +153,11 @@ def _pass_over(entry: Entry, line: Line, newer: bool) -> None:
         line.cloned = True
 
 
-def _take_gap(item: Opened, line: Line, newer: bool, admitted: Admitted) -> None:
+def _take_gap(item: Opened, line: Line, newer: bool, admitted: Admitted, refusal: str | None) -> None:
     entry = item.entry
     try:
+        if refusal is not None:
+            raise Unreadable(refusal)
         gap = decode_gap(entry.body)
         if gap.last != entry.sequence:
             raise Unreadable(f"gap up to {gap.last} under sequence {entry.sequence}")

@@ -11,19 +11,21 @@
 Killed anywhere before the commit, nothing has happened; after it, the entries are there once more and are passed over.
 """
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import redis
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from store import positions as store_positions
 from store import records
 from store.configs import desired_configs
-from store.engine import reading, writing
+from store.engine import OUTAGES, reading, writing
 from store.positions import Moved
 from store.snapshots import SnapshotRows, insert_snapshots
 from wire.config import encode_config
@@ -37,6 +39,8 @@ from worker.detection.batch import Batch
 from worker.evaluation import Evaluation, EventChange, evaluate
 from worker.events import decode_tracks, encode_tracks
 from worker.inbox import Head, Inbox
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
@@ -74,8 +78,13 @@ class _Rows:
     impossible: NDArray[np.int64]
 
 
-def drain(engine: Engine, inbox: Inbox, shards: Sequence[int], limit: int, clock: Clock) -> Drained:
-    """Drain up to ``limit`` entries of the shards. Raises redis.RedisError and sqlalchemy.exc.DBAPIError."""
+def drain(
+    engine: Engine, inbox: Inbox, shards: Sequence[int], limit: int, clock: Clock, refusal: str | None = None
+) -> Drained:
+    """Drain up to ``limit`` entries of the shards; with a ``refusal`` they become dead letters for that reason.
+
+    Raises redis.RedisError and sqlalchemy.exc.DBAPIError; nothing has happened then, or all of it.
+    """
     with writing(engine) as connection:
         held = store_positions.lock_shards(connection, shards)
         heads = inbox.heads([shard.id for shard in held], limit)
@@ -84,7 +93,7 @@ def drain(engine: Engine, inbox: Inbox, shards: Sequence[int], limit: int, clock
         if not entries:
             # Nothing to do is nothing to write.
             return Drained(held=[shard.id for shard in held])
-        admitted = _admitted(connection, heads)
+        admitted = _admitted(connection, heads, refusal)
         rows = _rows(admitted, {shard.id: shard.caught_up_at for shard in held}, now)
         _write(connection, admitted, rows, now)
         store_positions.count_drain(
@@ -98,11 +107,26 @@ def drain(engine: Engine, inbox: Inbox, shards: Sequence[int], limit: int, clock
     return Drained(entries, len(rows.order), admitted.refused, [shard.id for shard in held])
 
 
-def _admitted(connection: Connection, heads: Mapping[int, Head]) -> Admitted:
+def drain_around_poison(engine: Engine, inbox: Inbox, shard: int, limit: int, clock: Clock) -> Drained:
+    """Drain a shard that holds an entry no drain survives: halve until it is alone, then refuse it.
+
+    One call brings the shard forward, by the entries before it or by itself. Raises what ``drain`` does for outages.
+    """
+    try:
+        return drain(engine, inbox, [shard], limit, clock)
+    except (*OUTAGES, redis.RedisError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever an entry provokes must not stop those behind it
+        if limit > 1:
+            return drain_around_poison(engine, inbox, shard, limit // 2, clock)
+        return drain(engine, inbox, [shard], 1, clock, f"not taken in: {type(error).__name__}")
+
+
+def _admitted(connection: Connection, heads: Mapping[int, Head], refusal: str | None) -> Admitted:
     admitted = Admitted()
     opened = open_all({shard: head.entries for shard, head in heads.items()}, admitted)
     known = store_positions.positions(connection, list({item.entry.host for item in opened}))
-    admit(opened, known, admitted)
+    admit(opened, known, admitted, refusal)
     return admitted
 
 
@@ -160,11 +184,7 @@ def _core(vectors: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int
 
 def _write(connection: Connection, admitted: Admitted, rows: _Rows, now: float) -> None:
     host_ids = [line.position.host_id for line in rows.hosts]
-    tracks = {
-        place: decode_tracks(line.position.tracks)
-        for place, line in enumerate(rows.hosts)
-        if line.position.tracks is not None
-    }
+    tracks = {place: _tracks(line) for place, line in enumerate(rows.hosts) if line.position.tracks is not None}
 
     def details_of(row: int) -> Details:
         return decode_details(admitted.snapshots[rows.order[row]].details)
@@ -180,7 +200,7 @@ def _write(connection: Connection, admitted: Admitted, rows: _Rows, now: float) 
     for host, line in admitted.lines.items():
         if line.cloned or line.position.tracks is not None:
             known = new_tracks.get(host)
-            judged = clones.judge(decode_tracks(line.position.tracks) if known is None else known, line.cloned, now)
+            judged = clones.judge(_tracks(line) if known is None else known, line.cloned, now)
             if judged:
                 new_tracks[host] = judged[0]
                 changes.append((host, judged[1]))
@@ -192,6 +212,15 @@ def _write(connection: Connection, admitted: Admitted, rows: _Rows, now: float) 
     records.require_incarnation(
         connection, {host: line.incarnation + 1 for host, line in admitted.lines.items() if line.cloned}
     )
+
+
+def _tracks(line: Line) -> list[Track]:
+    try:
+        return decode_tracks(line.position.tracks)
+    except ValueError:
+        # Its events stay open until they are seen anew; that costs less than a host that stands still.
+        log.exception("host %d starts with no pending and open events", line.position.host_id)
+        return []
 
 
 def _moved(admitted: Admitted, rows: _Rows, now: float) -> list[Moved]:

@@ -10,12 +10,13 @@ from celery import Celery
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from store.engine import OUTAGES
 from store.settings import ServerSettings
 from wire import keys
 from wire.text import visible
 from worker import duties
 from worker.inbox import Inbox
-from worker.ingest import drain
+from worker.ingest import drain, drain_around_poison
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def _outages_named(work: str) -> Iterator[None]:
     """Log in one line that the database or Redis was away; the next ring tries again."""
     try:
         yield
-    except (DBAPIError, redis.RedisError) as error:
+    except (*OUTAGES, redis.RedisError) as error:
         log.warning("%s put off: %s", work, _first_line(error))
 
 
@@ -62,12 +63,14 @@ def add_tasks(app: Celery, station: Station) -> None:
                 if 2 * done.entries < station.settings.batch_entries:
                     break
             station.inbox.silence(shards, token)
-        except (DBAPIError, redis.RedisError) as error:
+        except (*OUTAGES, redis.RedisError) as error:
             log.warning("drain put off, nothing is lost: %s", _first_line(error))
             _retry_soon(shards)
         except Exception:
+            log.exception("drain of the shards %s failed: looking for the entry that does it", shards)
             _retry_soon(shards)
-            raise
+            for shard in shards:
+                drain_around_poison(station.engine, station.inbox, shard, station.settings.batch_entries, station.clock)
 
     def _retry_soon(shards: list[int]) -> None:
         try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from store.engine import reading, writing
 from store.positions import lock_shards
@@ -248,3 +248,29 @@ def test_a_drain_notes_when_an_inbox_was_empty(engine: Engine, inbox: Inbox, hos
 def test_the_columns_of_a_bulk_insert_are_those_of_the_table() -> None:
     fields = [column.name for column in snapshots.columns]
     assert fields == [*SnapshotRows.__dataclass_fields__][:-1] + [metric.name for metric in CATALOGUE]
+
+
+def test_an_entry_that_no_drain_survives_is_refused_and_those_around_it_are_stored(
+    engine: Engine, inbox: Inbox, host: SimulatedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for second in range(9):
+        host.report(NOW + second, cpu_percent=66.0 if second == 4 else 1.0)
+    insert = ingest.insert_snapshots
+
+    def choke(connection: Connection, rows: SnapshotRows) -> None:
+        if 66.0 in rows.core:
+            raise ValueError("a value that nobody thought of")
+        insert(connection, rows)
+
+    monkeypatch.setattr(ingest, "insert_snapshots", choke)
+    while ingest.drain_around_poison(engine, inbox, keys.shard_of(host.id), 8, lambda: NOW + 9).entries:
+        pass
+    assert stored_sequences(engine) == [1, 2, 3, 4, 6, 7, 8, 9]
+    assert rows(engine, dead_letters.c.sequence, dead_letters.c.reason) == [(5, "not taken in: ValueError")]
+
+
+def test_damaged_state_of_a_host_does_not_stop_it(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    with writing(engine) as connection:
+        connection.execute(host_state.update().values(tracks=b"\xc1"))
+    host.report(NOW)
+    assert run(engine, inbox).stored == 1
