@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wire.metrics import CATALOGUE, INDEX
-from wire.snapshot import Details, DiskHealth, Filesystem, Process, Service
+from wire.snapshot import Details, Filesystem, Process
 from worker.detection.batch import Batch
 
 
@@ -27,7 +27,10 @@ def process(pid: int, name: str, cpu_percent: float = 0.0, memory_percent: float
     return Process(pid, 1.7e9, name, "root", cpu_percent, memory_percent, memory_percent * 1e8, f"/usr/bin/{name}")
 
 
-def seen(taken_at: float, details: Details = Details(), **core: float) -> Seen:
+NO_DETAILS = Details()
+
+
+def seen(taken_at: float, details: Details = NO_DETAILS, **core: float) -> Seen:
     """Return a snapshot whose core vector says of the details what a collector would."""
     worst = {
         "disk_percent": [one.used_percent for one in details.filesystems],
@@ -55,11 +58,3 @@ def batch(*hosts: Sequence[Seen], previous_cpu_percent: Sequence[float] = ()) ->
         core=core,
         previous_cpu_percent=np.array(previous_cpu_percent or [math.nan] * len(hosts), np.float32),
     )
-
-
-def healthy_service(name: str) -> Service:
-    return Service(name, True, "active")
-
-
-def failing_disk(subject: str, reason: str = "") -> DiskHealth:
-    return DiskHealth(subject, True, reason)
