@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import redis
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from store import positions as store_positions
@@ -27,28 +26,23 @@ from store import records
 from store.configs import desired_configs
 from store.engine import OUTAGES, reading, writing
 from store.positions import Moved
-from store.snapshots import SnapshotRows, insert_snapshots
+from store.snapshots import insert_snapshots
 from wire.config import encode_config
-from wire.metrics import CATALOGUE, CORE_BYTES, INDEX
+from wire.metrics import INDEX
 from wire.snapshot import Details, decode_details
 from wire.text import storable
 from worker import clones
 from worker.admission import Admitted, Line, admit, open_all
-from worker.clocks import corrected
-from worker.detection.batch import Batch
 from worker.evaluation import Evaluation, EventChange, evaluate
-from worker.events import decode_tracks, encode_tracks
+from worker.events import Track, decode_tracks, encode_tracks
 from worker.inbox import Head, Inbox
+from worker.matrix import Rows, rows_of
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
-_MINIMUM = np.array([metric.minimum for metric in CATALOGUE], np.float32)
-_MAXIMUM = np.array([metric.maximum for metric in CATALOGUE], np.float32)
-_MISSING = np.full(len(CATALOGUE), np.nan, "<f4").tobytes()
 _CPU = INDEX["cpu_percent"]
-_LONGEST_INTERVAL_SECONDS = 86400.0
 # Details are written for about this many hosts a drain, and for those whose event opened: at once in a small fleet,
 # every so many snapshots in a large one.
 _HOSTS_WITH_DETAILS = 256
@@ -67,17 +61,6 @@ class Drained:
     """The shards that it had."""
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The admitted snapshots by host, within a host in order; ``hosts`` are the lines that have any."""
-
-    order: list[int]
-    hosts: list[Line]
-    batch: Batch
-    stored: SnapshotRows
-    impossible: NDArray[np.int64]
-
-
 def drain(
     engine: Engine, inbox: Inbox, shards: Sequence[int], limit: int, clock: Clock, refusal: str | None = None
 ) -> Drained:
@@ -94,7 +77,7 @@ def drain(
             # Nothing to do is nothing to write.
             return Drained(held=[shard.id for shard in held])
         admitted = _admitted(connection, heads, refusal)
-        rows = _rows(admitted, {shard.id: shard.caught_up_at for shard in held}, now)
+        rows = rows_of(admitted, {shard.id: shard.caught_up_at for shard in held}, now)
         _write(connection, admitted, rows, now)
         store_positions.count_drain(
             connection,
@@ -130,59 +113,7 @@ def _admitted(connection: Connection, heads: Mapping[int, Head], refusal: str | 
     return admitted
 
 
-def _rows(admitted: Admitted, caught_up_at: Mapping[int, float], now: float) -> _Rows:
-    hosts = [line for line in admitted.lines.values() if line.rows]
-    order = [row for line in hosts for row in line.rows]
-    snapshots = [admitted.snapshots[row] for row in order]
-    entries = [admitted.entries[row] for row in order]
-    counts = [len(line.rows) for line in hosts]
-    core, impossible = _core([snapshot.core for snapshot in snapshots])
-    host_ids = np.repeat(np.array([line.position.host_id for line in hosts], np.int64), counts)
-    since = [caught_up_at[line.shard] for line in hosts for _ in line.rows]
-    taken_at = np.array(
-        [
-            corrected(snapshot.taken_at, entry.sent_at, caught_up, now)
-            for snapshot, entry, caught_up in zip(snapshots, entries, since, strict=True)
-        ],
-        np.float64,
-    )
-    interval = np.array([snapshot.interval_seconds for snapshot in snapshots], np.float64)
-    interval = np.where((interval > 0) & (interval <= _LONGEST_INTERVAL_SECONDS), interval, 30.0)
-    previous = [line.position.cpu_percent for line in hosts]
-    batch = Batch(
-        host=np.repeat(np.arange(len(hosts), dtype=np.int64), counts),
-        taken_at=taken_at,
-        core=core,
-        previous_cpu_percent=np.array([math.nan if cpu is None else cpu for cpu in previous], np.float32),
-    )
-    stored = SnapshotRows(
-        host_id=host_ids,
-        incarnation=np.array([entry.incarnation for entry in entries], np.int64),
-        sequence=np.array([entry.sequence for entry in entries], np.int64),
-        received_at=now,
-        taken_at=taken_at,
-        interval_seconds=interval.astype(np.float32),
-        core=core,
-    )
-    return _Rows(order, hosts, batch, stored, impossible)
-
-
-def _core(vectors: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the core vectors as one matrix, NaN for what is missing or impossible, and how many of each were that.
-
-    A vector of an older or a newer catalogue is read as far as both go.
-    """
-    whole = b"".join(
-        vector if len(vector) == CORE_BYTES else vector[:CORE_BYTES] + _MISSING[len(vector) :] for vector in vectors
-    )
-    core = np.frombuffer(whole, "<f4").astype(np.float32).reshape(len(vectors), len(CATALOGUE))
-    possible = (core >= _MINIMUM) & (core <= _MAXIMUM)
-    impossible = np.count_nonzero(~possible & ~np.isnan(core), axis=1)
-    core[~possible] = np.nan
-    return core, impossible
-
-
-def _write(connection: Connection, admitted: Admitted, rows: _Rows, now: float) -> None:
+def _write(connection: Connection, admitted: Admitted, rows: Rows, now: float) -> None:
     host_ids = [line.position.host_id for line in rows.hosts]
     tracks = {place: _tracks(line) for place, line in enumerate(rows.hosts) if line.position.tracks is not None}
 
@@ -223,7 +154,7 @@ def _tracks(line: Line) -> list[Track]:
         return []
 
 
-def _moved(admitted: Admitted, rows: _Rows, now: float) -> list[Moved]:
+def _moved(admitted: Admitted, rows: Rows, now: float) -> list[Moved]:
     lasts = np.cumsum([len(line.rows) for line in rows.hosts]) - 1 if rows.hosts else np.array([], np.int64)
     firsts = np.concatenate(([0], lasts[:-1] + 1)) if rows.hosts else lasts
     impossible = np.add.reduceat(rows.impossible, firsts).tolist() if rows.hosts else []
@@ -280,7 +211,7 @@ def event_row(host_id: int, change: EventChange) -> dict[str, Any]:
     }
 
 
-def _details(admitted: Admitted, rows: _Rows, evaluation: Evaluation) -> list[tuple[int, float, bytes]]:
+def _details(admitted: Admitted, rows: Rows, evaluation: Evaluation) -> list[tuple[int, float, bytes]]:
     stride = -(-len(rows.hosts) // _HOSTS_WITH_DETAILS)
     troubled = {int(rows.batch.host[row]) for row in evaluation.opened_rows}
     taken_at = rows.stored.taken_at
