@@ -84,6 +84,20 @@ class TestTracksOfOthers:
         assert [change.type for change in evaluation.changes] == ["cpu_high"]
 
 
+class TestDetailsThatWereTooLongToSend:
+    FULL = Details(filesystems=(filesystem("/srv", 90),))
+
+    def test_a_full_filesystem_stays_full_while_the_core_vector_says_that_one_is(self) -> None:
+        said = [seen(START, self.FULL), seen(START + 30, self.FULL)]
+        said += [seen(START + 60 + step, disk_percent=90) for step in range(3)]
+        assert [change.state for change in run(said).changes] == ["open"]
+
+    def test_it_is_full_no_more_when_the_core_vector_says_that_none_is(self) -> None:
+        said = [seen(START, self.FULL), seen(START + 30, self.FULL)]
+        said += [seen(START + 60 + step, disk_percent=20) for step in range(3)]
+        assert [change.state for change in run(said).changes] == ["resolved"]
+
+
 class TestEvidence:
     def test_a_busy_cpu_shows_the_top_processes_of_the_moment_it_opened(self) -> None:
         early = Details(processes_by_cpu=(process(1, "idle"),))
@@ -126,6 +140,18 @@ class TestEvidence:
         assert change.evidence == {"taken_at": START + 30, "unreadable": "details: row 1"}
         assert evaluation.unreadable == {1: "details: row 1"}
 
+    def test_a_number_that_json_does_not_have_is_none(self) -> None:
+        unrated = Process(1, math.inf, "init", "root", math.nan, math.nan, -math.inf)
+        said = [seen(START + 30 * step, Details(processes_by_cpu=(unrated,)), cpu_percent=90) for step in range(2)]
+        [change] = run(said).changes
+        [shown] = change.evidence["processes"]
+        assert [name for name, value in shown.items() if value is None] == [
+            "start_time",
+            "cpu_percent",
+            "memory_percent",
+            "memory_bytes",
+        ]
+
     def test_details_are_left_undecoded_where_nothing_asks_for_them(self) -> None:
         asked: list[int] = []
         full = Details(filesystems=(filesystem("/", 90),))
@@ -163,7 +189,7 @@ class TestHostileHosts:
         assert (change.subject, change.value, change.severity) == ("/", 97, "critical")
 
     def test_names_are_cut_so_that_the_pid_is_still_there(self) -> None:
-        huge = Process(4711, 1.0, "x\0" * 2000, "", 0, 90.0, 0.0)
+        huge = Process(4711, 1.0, "\0" + "x" * 3000, "", 0, 90.0, 0.0)
         details = Details(processes_by_memory=(huge,))
         [change] = run([seen(START, details), seen(START + 30, details)]).changes
         assert len(change.subject) <= 1024
