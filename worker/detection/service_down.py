@@ -3,14 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from wire.snapshot import Details, Service
+from wire.snapshot import SERVICE_UNKNOWN, Details, Service
 from wire.text import storable
 from worker.detection.finding import Finding, Verdict
 from worker.detection.limits import Limit
 from worker.detection.rule import SubjectRule
-
-_UNKNOWN = "unknown"
-"""The state that a collector gives where no service manager answers: no reason to say that a service is down."""
 
 
 class ServiceDown(SubjectRule):
@@ -35,4 +32,4 @@ class ServiceDown(SubjectRule):
 def _verdict(service: Service) -> Verdict:
     if service.running:
         return Verdict.CLEAR
-    return Verdict.MISSING if service.state == _UNKNOWN else Verdict.BREACH
+    return Verdict.MISSING if service.state == SERVICE_UNKNOWN else Verdict.BREACH
