@@ -21,6 +21,7 @@ from wire.text import storable
 _IMAGES = frozenset({"squashfs", "iso9660", "erofs", "udf", "cramfs", "romfs"})
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smbfs", "smb3", "afpfs", "webdav", "autofs", "9p", "ceph", "afs"})
 _PRIVATE_TMPFS = re.compile(r"/(run|dev|sys|proc|var/run)(/|$)")
+_CHROOT = "chroot"
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
@@ -42,7 +43,7 @@ class Filesystems:
 
     def read(self, at: float) -> Part:
         """Return the fullest filesystem, the one with most inodes in use, and each of them."""
-        mounts = parse_mountinfo(read("/proc/self/mountinfo")) if sys.platform == "linux" else _elsewhere()
+        mounts = with_root(parse_mountinfo(read("/proc/self/mountinfo"))) if sys.platform == "linux" else _elsewhere()
         found = [filesystem for mount in chosen(mounts) if (filesystem := _measure(mount))]
         if len(found) > MOST_DEVICES:
             found.sort(key=lambda filesystem: filesystem.used_percent, reverse=True)
@@ -78,6 +79,13 @@ def parse_mountinfo(text: bytes) -> list[Mount]:
     return mounts
 
 
+def with_root(mounts: list[Mount]) -> list[Mount]:
+    """Return the mounts, and the root folder where it is none of them: in a chroot it is only a part of one."""
+    if any(mount.mount == "/" for mount in mounts):
+        return mounts
+    return [Mount("/", "/", _CHROOT, _CHROOT, True, False), *mounts]
+
+
 def unescaped(field: bytes) -> str:
     """Return a field of mountinfo or fstab with its octal escapes undone; other bytes as surrogates."""
     return os.fsdecode(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8) & 0xFF]), field))
@@ -101,7 +109,7 @@ def _is_wanted(mount: Mount) -> bool:
     # A container's root; the other overlays of a host are those of its containers, on a device that is counted.
     if mount.fstype == "overlay":
         return mount.mount == "/"
-    return mount.device.startswith("/dev/") or mount.fstype == "zfs" or sys.platform != "linux"
+    return mount.device.startswith("/dev/") or mount.fstype in ("zfs", _CHROOT) or sys.platform != "linux"
 
 
 def _measure(mount: Mount) -> Filesystem | None:

@@ -174,3 +174,13 @@ def test_temperature_inputs_have_the_name_of_their_chip(tmp_path: Path) -> None:
     inputs = sensors.find_inputs(tmp_path)
     assert [name for name, _ in inputs] == ["coretemp Package id 0", "coretemp temp2"]
     assert [(one.name, one.celsius) for one in sensors._linux(inputs)] == [("coretemp Package id 0", 45.0)]
+
+
+def test_in_a_chroot_whose_root_is_no_mount_the_root_is_measured_all_the_same() -> None:
+    inside = [mount for mount in parse_mountinfo(MOUNTINFO) if mount.mount != "/"]
+    assert [mount.mount for mount in chosen(filesystems.with_root(inside))].count("/") == 1
+
+
+def test_a_root_that_is_a_mount_is_not_added_again() -> None:
+    mounts = parse_mountinfo(MOUNTINFO)
+    assert filesystems.with_root(mounts) == mounts
