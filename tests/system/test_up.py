@@ -1,83 +1,18 @@
 """``fleetmedic up`` as a person runs it: one process that is started, looked at, hurt and stopped."""
 
-import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from cli.ports import free_port
-
-FLEETMEDIC = [sys.executable, "-m", "cli.main"]
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("FLEETMEDIC_")}
-
-
-def fleetmedic(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FLEETMEDIC, *arguments], env=CLEAN, capture_output=True, text=True, timeout=60)
-
-
-class Up:
-    """A running ``up`` and what it printed so far."""
-
-    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
-        self.folder = folder
-        command = [
-            *FLEETMEDIC,
-            "up",
-            "--data-dir",
-            str(folder),
-            "--interval",
-            "1",
-            "--port",
-            str(free_port()),
-            *arguments,
-        ]
-        self.output = (folder.parent / f"{folder.name}.out").open("w+")
-        self.process = subprocess.Popen(command, env=CLEAN | environment, stdout=self.output, stderr=subprocess.STDOUT)
-
-    def said(self) -> str:
-        return Path(self.output.name).read_text()
-
-    def wait_for_first_snapshot(self) -> None:
-        wait_until(lambda: "first snapshot of" in self.said(), self.said)
-
-    def part(self, name: str) -> psutil.Process:
-        """Return the process that leads a part."""
-        for child in psutil.Process(self.process.pid).children():
-            words = child.cmdline()
-            if words[2:4] == ["cli.main", name] or (name == "redis" and "redis-server" in words[0]):
-                return child
-        raise LookupError(f"no {name} is running")
-
-    def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def host(self) -> dict[str, Any]:
-        """Return this machine as ``fleetmedic hosts --json`` shows it."""
-        result = fleetmedic("hosts", "--json", "--data-dir", str(self.folder))
-        assert result.returncode == 0, result.stderr
-        (host,) = json.loads(result.stdout)["items"]
-        return dict(host)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-
-def wait_until(condition: Callable[[], bool], told: Callable[[], str] = lambda: "", seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain; so far: {told()}"
-        time.sleep(0.05)
+from tests.system.all_in_one import CLEAN, FLEETMEDIC, Up, fleetmedic, running_up, wait_until
 
 
 def is_gone(process: psutil.Process) -> bool:
@@ -90,12 +25,8 @@ def is_gone(process: psutil.Process) -> bool:
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One ``up`` that watches this machine."""
-    running = Up(tmp_path_factory.mktemp("up") / "data", "--redis-port", str(free_port()))
-    try:
-        running.wait_for_first_snapshot()
+    with running_up(tmp_path_factory.mktemp("up") / "data") as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture
@@ -131,7 +62,7 @@ def test_the_table_of_hosts_names_this_machine(up: Up) -> None:
 
 
 def test_only_who_has_the_token_is_answered(up: Up) -> None:
-    server = json.loads((up.folder / "server.json").read_text())
+    server = up.server()
     stranger = CLEAN | {"FLEETMEDIC_API_URL": server["api_url"], "FLEETMEDIC_ADMIN_TOKEN": "guess"}
     result = subprocess.run([*FLEETMEDIC, "hosts"], env=stranger, capture_output=True, text=True)
     assert result.returncode == 1
@@ -192,7 +123,7 @@ def test_a_part_that_is_killed_comes_back_and_data_flows_again(name: str, up: Up
 def test_sigterm_stops_all_and_the_next_start_goes_on(start: Callable[..., Up]) -> None:
     first = start()
     family = first.family()
-    server = json.loads((first.folder / "server.json").read_text())
+    server = first.server()
     host = first.host()
     first.process.terminate()
     assert first.process.wait(30) == 0
@@ -200,8 +131,7 @@ def test_sigterm_stops_all_and_the_next_start_goes_on(start: Callable[..., Up]) 
     assert not (first.folder / "server.json").exists()
     second = start()
     assert second.host()["id"] == host["id"]
-    again = json.loads((first.folder / "server.json").read_text())
-    assert again["collector_redis_url"] == server["collector_redis_url"]
+    assert second.server()["collector_redis_url"] == server["collector_redis_url"]
 
 
 def test_kill_9_leaves_nothing_behind_and_the_next_start_goes_on(start: Callable[..., Up]) -> None:
