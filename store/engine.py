@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy.exc
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 # A writer that resets the WAL while another checkpoints can corrupt the file: sqlite.org/wal.html, fixed in 3.51.3.
 _FIRST_SAFE_SQLITE = (3, 51, 3)
@@ -32,12 +32,24 @@ def connect(database_url: str) -> Engine:
     if backend == "sqlite":
         return _connect_sqlite(str(url))
     if backend in ("postgresql", "postgres"):
-        return create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": 5, "application_name": "fleetmedic"},
-        )
+        return _connect_postgres(url)
     raise ValueError(f"FLEETMEDIC_DATABASE_URL names {backend!r}: sqlite and postgresql are known")
+
+
+def _connect_postgres(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "fleetmedic"},
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        # A worker that is cut off in the middle of a drain must not hold its shards for as long as TCP may take.
+        connection.execute("SET idle_in_transaction_session_timeout = '60s'")
+        connection.commit()
+
+    return engine
 
 
 def _connect_sqlite(url: str) -> Engine:
