@@ -261,6 +261,8 @@ def test_an_impossible_value_is_stored_as_missing_and_counted_beside_the_good_on
     struct.pack_into("<f", core, 4 * INDEX["cpu_percent"], value)
     bad.push(signed(bad, encode_snapshot(Snapshot(SNAPSHOT_VERSION, time.time(), 1.0, bytes(core)))))
     wait_for_acknowledgement(bad)
+    row = last_row(engine, bad)
+    assert (row.cpu_percent, row.memory_percent) == (None, 42.0)
     _, host = up.ask("/api/v1/hosts/bad")
     assert (host["metrics"]["cpu_percent"], host["metrics"]["memory_percent"]) == (None, 42.0)
     assert impossible() == before + 1
