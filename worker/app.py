@@ -15,6 +15,7 @@ import migrations
 from store.engine import connect
 from store.settings import ServerSettings
 from wire import keys
+from worker.consumer import Consumer
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
 from worker.tasks import Station, add_tasks
@@ -47,7 +48,10 @@ def create_app(settings: ServerSettings, station: Station, children: int) -> Cel
         worker_max_tasks_per_child=100_000,
         worker_max_memory_per_child=1_000_000,
         worker_send_task_events=False,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # A drain that is cut off from Redis has nothing to gain from going on: it is rolled back and rung for again.
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        # After a lost connection Celery takes fewer tasks until the running ones end, and then it may take none.
+        worker_enable_prefetch_count_reduction=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
@@ -59,12 +63,17 @@ def create_app(settings: ServerSettings, station: Station, children: int) -> Cel
     add_tasks(app, station)
     app.steps["worker"].add(ListenerStep)
 
-    def make_listener() -> Listener:
+    def make_listener(consumer: Consumer) -> Listener:
         def send(task: str, arguments: list[Any]) -> None:
             app.send_task(task, args=arguments, queue=keys.QUEUE_INGEST, ignore_result=True, retry=False)
 
         return Listener(
-            Inbox(connect_redis(settings)), send, children, settings.batch_entries, settings.inbox_cap_entries
+            Inbox(connect_redis(settings)),
+            send,
+            children,
+            settings.batch_entries,
+            settings.inbox_cap_entries,
+            consumer.check,
         )
 
     app.make_listener = make_listener

@@ -141,6 +141,10 @@ class Inbox:
         """Say, to one caller a period, that a periodic duty is to be run."""
         return bool(self._redis.set(keys.duty(duty), 1, nx=True, px=int(1000 * period_seconds)))
 
+    def messages(self, queue: str) -> int:
+        """Return how many Celery messages wait in a queue."""
+        return int(self._redis.llen(queue))
+
     def publish_configs(self, configs: Mapping[int, bytes]) -> None:
         """Publish desired configs, encoded, by host id."""
         if configs:

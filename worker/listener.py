@@ -7,6 +7,7 @@ is lost costs no more than the time until its bells fall silent.
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from celery import bootsteps
 from kombu.exceptions import OperationalError
 
 from wire import keys
+from worker.consumer import Consumer
 from worker.inbox import Inbox, Waiting
 
 log = logging.getLogger(__name__)
@@ -33,13 +35,26 @@ Send = Callable[[str, list[Any]], None]
 class Listener:
     """Rings for what waits, with at most one doorbell outstanding for each child of its worker."""
 
-    def __init__(self, inbox: Inbox, send: Send, children: int, batch_entries: int, cap_entries: int) -> None:
-        """Listen to this inbox; ``send`` takes a task's name and arguments."""
+    def __init__(
+        self,
+        inbox: Inbox,
+        send: Send,
+        children: int,
+        batch_entries: int,
+        cap_entries: int,
+        check_consumer: Callable[[int, float], None] = lambda *_: None,
+    ) -> None:
+        """Listen to this inbox.
+
+        ``send`` takes a task's name and arguments; ``check_consumer`` hears every second how many messages wait, and
+        the monotonic time.
+        """
         self._inbox = inbox
         self._send = send
         self._children = children
         self._batch_entries = batch_entries
         self._cap_entries = cap_entries
+        self._check_consumer = check_consumer
         self._tokens: dict[str, list[int]] = {}
         self._turn = 0
         self._failing = False
@@ -74,6 +89,7 @@ class Listener:
         if self._turn % round(1 / _LOOK_SECONDS) == 0:
             self._inbox.keep_ringing((shard for shards in self._tokens.values() for shard in shards), _BELL_SECONDS)
             self._inbox.ask_to_wait(row.shard for row in waiting if row.length > self._cap_entries)
+            self._check_consumer(self._inbox.messages(keys.QUEUE_INGEST), time.monotonic())
             for duty, period_seconds in DUTIES.items():
                 if self._inbox.is_due(duty, period_seconds):
                     self._send(duty, [])
@@ -114,7 +130,7 @@ class ListenerStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, worker: Any) -> None:
         """Begin to listen."""
-        self._listener: Listener = worker.app.make_listener()
+        self._listener: Listener = worker.app.make_listener(Consumer(worker))
         self._thread = threading.Thread(target=self._listener.run, name="listener", daemon=True)
         self._thread.start()
 
