@@ -22,6 +22,7 @@ COMMANDS = {
     "enroll": "let a new host in, and print the command to run there",
     "hosts": "list the hosts, how they are and what they measure",
     "events": "list what went wrong; --follow prints what comes",
+    "bench": "measure this machine with real parts and a simulated fleet",
     "doctor": "check what a server needs on this machine",
 }
 

@@ -20,7 +20,7 @@ def consumer(calls: list[object]) -> Consumer:
 
 @pytest.fixture
 def busy() -> Iterator[None]:
-    task = SimpleNamespace(id="a drain")
+    task = Consumer(None)  # anything that has an identity
     state.active_requests.add(task)
     yield
     state.active_requests.discard(task)

@@ -1,0 +1,1 @@
+"""The benches: real parts on simulated load, measured from outside."""

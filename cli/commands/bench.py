@@ -1,0 +1,89 @@
+"""``fleetmedic bench``: measure this machine with Fleetmedic's real parts."""
+
+import json
+import signal
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cli.arguments import whole_number
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    benches = parser.add_subparsers(title="benches", dest="bench", metavar="BENCH", required=True)
+    description = "how fast workers take in what a fleet pushed, and what it costs"
+    ingest = benches.add_parser("ingest", help=description, description=description[0].upper() + description[1:] + ".")
+    ingest.add_argument(
+        "--database",
+        default="sqlite",
+        metavar="D",
+        help="sqlite, postgres (one of its own) or the URL of a Postgres server, where a database is made and dropped "
+        "(default: %(default)s)",
+    )
+    ingest.add_argument(
+        "--hosts", type=whole_number(1, 1_000_000), default=10_000, metavar="N", help="default: %(default)s"
+    )
+    ingest.add_argument(
+        "--rounds", type=whole_number(1, 1000), default=6, metavar="R", help="snapshots of each (default: %(default)s)"
+    )
+    ingest.add_argument(
+        "--workers",
+        type=whole_number(1, 64),
+        metavar="W",
+        help="processes of the worker that drain at the same time (default: as `fleetmedic worker` has it)",
+    )
+    ingest.add_argument(
+        "--processes",
+        type=whole_number(0, 50),
+        default=1,
+        metavar="P",
+        help="that a snapshot lists by CPU, and as many by memory (default: %(default)s)",
+    )
+    ingest.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    """Run the bench; return 1 where a row is missing or there twice."""
+    from cli.bench import ingest
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    plan = ingest.Plan(arguments.database, arguments.hosts, arguments.rounds, arguments.workers, arguments.processes)
+    figures = ingest.run(plan, environment, _speaker())
+    print(json.dumps(figures, indent=2) if arguments.json else _summary(figures))
+    wrong = figures["rows_found"] != figures["rows_expected"] or figures["duplicates"] or figures["missing"]
+    if wrong:
+        print("fleetmedic: not every snapshot is in the database once", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _speaker() -> Callable[[str], None]:
+    """Return what prints a line with the seconds since now, on a terminal only."""
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"{time.monotonic() - began:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+    return say
+
+
+def _summary(figures: Mapping[str, Any]) -> str:
+    cpu = ", ".join(
+        f"{part} {'-' if used is None else f'{used:.2f} s'}" for part, used in figures["cpu_seconds"].items()
+    )
+    cost = figures["cpu_seconds_per_million_samples"]
+    return f"""\
+{figures["snapshots"]:,} snapshots of {figures["hosts"]:,} hosts, {figures["body_bytes"]:,} bytes each
+{figures["database_version"]}, Redis {figures["redis_version"]}, Python {figures["python_version"]}, \
+{figures["worker_children"]} worker processes on {figures["cores"]} cores
+
+drained      {figures["seconds"]:.2f} s, {figures["snapshots_per_second"]:,} snapshots/s
+CPU          {cpu}
+a snapshot   {figures["drain_us_per_snapshot"]:.1f} µs of CPU to drain, {figures["push_us_per_snapshot"]:.1f} µs to push
+samples      {figures["samples_per_snapshot"]:g} a snapshot, {"-" if cost is None else f"{cost:.3f}"} s of CPU a million
+rows         {figures["rows_found"]:,} of {figures["rows_expected"]:,}, {figures["missing"]:,} missing, \
+{figures["duplicates"]:,} twice, {figures["dead_letters"]:,} dead letters
+events       {figures["events_opened"]:,} opened"""

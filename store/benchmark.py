@@ -1,0 +1,108 @@
+"""What the benches ask of a database: one of their own, many hosts at once, a count of what arrived."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, case, func, insert, make_url, select
+
+from store.engine import connect
+from store.schema import dead_letters, events, host_state, hosts, snapshots
+from wire.entry import KEY_BYTES
+from wire.metrics import NAMES
+
+
+@contextmanager
+def temporary_database(server_url: str) -> Iterator[str]:
+    """Create a database of a new name on a Postgres server and give its URL; at the end of the block drop it.
+
+    Raises sqlalchemy.exc.DBAPIError where the server does not answer or does not permit it.
+    """
+    name = f"fleetmedic_bench_{secrets.token_hex(6)}"
+    server = connect(server_url).execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        try:
+            yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+        finally:
+            with server.connect() as connection:
+                connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        server.dispose()
+
+
+def enroll_simulated(connection: Connection, count: int, now: float) -> None:
+    """Enroll hosts of random keys named ``bench-000001`` and so on."""
+    rows = [
+        {
+            "name": f"bench-{number:06d}",
+            "key": secrets.token_bytes(KEY_BYTES),
+            "enrolled_at": now,
+            "monitoring_changed_at": now,
+            "services": [],
+        }
+        for number in range(1, count + 1)
+    ]
+    connection.execute(insert(hosts), rows)
+    connection.execute(insert(host_state).from_select(["host_id"], select(hosts.c.id)))
+
+
+def version(connection: Connection) -> str:
+    """Return the database's name and version."""
+    if connection.dialect.name == "sqlite":
+        return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}"
+    return f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar_one()}"
+
+
+def backend_pid(connection: Connection) -> int | None:
+    """Return the pid of the server process behind this connection, None on SQLite, which has none."""
+    if connection.dialect.name == "sqlite":
+        return None
+    pid: int = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+    return pid
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What is in the store of the snapshots that were sent."""
+
+    rows: int
+    duplicates: int
+    """Rows beyond the first of the same host, incarnation and sequence."""
+    expected_found: int
+    """How many of the positions that were sent are there."""
+    samples: int
+    """Core columns that are not NULL, over all rows."""
+    events: int
+    dead_letters: int
+
+
+def tally(connection: Connection, apart: int, incarnation: int, rounds: int) -> Tally:
+    """Count what arrived; of each host sequences 1 to ``rounds`` of ``incarnation`` were sent.
+
+    The snapshots of the host with the id ``apart`` are left out.
+    """
+    position = (snapshots.c.host_id, snapshots.c.incarnation, snapshots.c.sequence)
+    sent = (snapshots.c.incarnation == incarnation) & snapshots.c.sequence.between(1, rounds)
+    positions = (
+        select(func.count().label("rows"), case((sent, 1), else_=0).label("sent"))
+        .where(snapshots.c.host_id != apart)
+        .group_by(*position)
+        .subquery()
+    )
+    rows, distinct, expected = connection.execute(
+        select(func.coalesce(func.sum(positions.c.rows), 0), func.count(), func.coalesce(func.sum(positions.c.sent), 0))
+    ).one()
+    samples = connection.execute(
+        select(*(func.count(snapshots.c[name]) for name in NAMES)).where(snapshots.c.host_id != apart)
+    ).one()
+    return Tally(
+        rows=int(rows),
+        duplicates=int(rows) - distinct,
+        expected_found=int(expected),
+        samples=sum(samples),
+        events=connection.scalar(select(func.count()).select_from(events)) or 0,
+        dead_letters=connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
+    )
