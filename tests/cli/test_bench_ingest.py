@@ -3,7 +3,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -39,11 +41,18 @@ def _start(folder: Path, *options: str, **settings: str) -> subprocess.Popen[str
     )
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name, unlike pytest's: the path of a Unix socket has 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="fm-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def figures(request: pytest.FixtureRequest, tmp_path: Path) -> dict:
+def figures(request: pytest.FixtureRequest, folder: Path) -> dict:
     """What a small bench prints on this database, all of it good."""
     options = ("--database", request.param, "--hosts", str(HOSTS), "--rounds", str(ROUNDS), "--json")
-    bench = _start(tmp_path, *options)
+    bench = _start(folder, *options)
     told, errors = bench.communicate(timeout=100)
     # In a pipe it shows no progress.
     assert (bench.returncode, errors) == (0, "")
@@ -62,8 +71,8 @@ def test_it_stores_each_snapshot_once_and_tells_what_it_cost(figures: dict) -> N
     assert set(figures["cpu_seconds"]) == {"worker", "database", "redis"}
 
 
-def test_it_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) -> None:
-    bench = _start(tmp_path, "--hosts", "20000", "--rounds", "1000")
+def test_it_leaves_nothing_behind_when_it_is_interrupted(folder: Path) -> None:
+    bench = _start(folder, "--hosts", "20000", "--rounds", "1000")
     children: list[psutil.Process] = []
     deadline = time.monotonic() + 30
     while not children and time.monotonic() < deadline:
@@ -74,7 +83,7 @@ def test_it_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) -> None
     bench.communicate(timeout=60)
     assert bench.returncode == 130
     assert not [child for child in children if child.is_running()]
-    assert not list(tmp_path.glob("fleetmedic-bench-*"))
+    assert not list(folder.glob("fleetmedic-bench-*"))
 
 
 @pytest.mark.parametrize(
@@ -84,16 +93,16 @@ def test_it_leaves_nothing_behind_when_it_is_interrupted(tmp_path: Path) -> None
         ("postgresql://nobody:s3cret@127.0.0.1:1/postgres", "that database cannot be used: connection"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_named(url: str, message: str, tmp_path: Path) -> None:
-    bench = _start(tmp_path, "--database", url, "--hosts", "1")
+def test_a_database_that_cannot_be_used_is_named(url: str, message: str, folder: Path) -> None:
+    bench = _start(folder, "--database", url, "--hosts", "1")
     _, errors = bench.communicate(timeout=60)
     assert bench.returncode == 1
     assert message in errors
     assert "s3cret" not in errors
 
 
-def test_a_worker_that_ends_is_told_of_with_its_log(tmp_path: Path) -> None:
-    bench = _start(tmp_path, "--hosts", "1", FLEETMEDIC_BATCH_ENTRIES="many")
+def test_a_worker_that_ends_is_told_of_with_its_log(folder: Path) -> None:
+    bench = _start(folder, "--hosts", "1", FLEETMEDIC_BATCH_ENTRIES="many")
     told, errors = bench.communicate(timeout=60)
     assert (bench.returncode, told) == (1, "")
     assert errors.startswith("fleetmedic: the worker ended with exit code 1. The last lines of its log:\n")
