@@ -85,9 +85,19 @@ def connect_redis(settings: ServerSettings) -> "redis.Redis":
     return redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
 
 
+def _without_traceback_of_outages(record: logging.LogRecord) -> bool:
+    """Let a Redis that is away be one line, wherever in Celery or kombu it is noticed."""
+    if record.exc_info and isinstance(record.exc_info[1], redis.RedisError):
+        record.exc_info = None
+        record.exc_text = None
+    return True
+
+
 def main(settings: ServerSettings, concurrency: int) -> int:
     """Work until SIGTERM, with ``concurrency`` child processes; wait for the database first."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_traceback_of_outages)
     for chatty in ("celery", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Celery's warning of root is about pickle; this worker takes JSON only.
