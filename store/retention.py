@@ -24,6 +24,8 @@ def make_partitions(engine: Engine, now: float) -> list[str]:
             connection.exec_driver_sql(_LOCK_TIMEOUT)
             name = day.strftime(_PARTITION)
             if name not in _partitions(connection):
+                # Nobody may write meanwhile: rows of that day that go to the default partition would forbid the new one.
+                connection.exec_driver_sql("LOCK TABLE snapshots IN SHARE ROW EXCLUSIVE MODE")
                 _make_partition(connection, name, day.timestamp(), (day + timedelta(1)).timestamp())
                 made.append(name)
     return made
@@ -45,7 +47,7 @@ def _partitions(connection: Connection) -> list[str]:
 def _make_partition(connection: Connection, name: str, start: float, end: float) -> None:
     # The name and the bounds are made of a date: nothing here comes from outside.
     connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE snapshots INCLUDING DEFAULTS)")
-    # Rows of that day that came before their partition would forbid it.
+    # Those that came before it move over.
     connection.exec_driver_sql(
         f"WITH moved AS (DELETE FROM snapshots_default WHERE received_at >= {start} AND received_at < {end} "  # noqa: S608
         f"RETURNING *) INSERT INTO {name} SELECT * FROM moved"

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 from celery import Celery, signals
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 import migrations
 from store.engine import connect
@@ -48,8 +48,8 @@ def create_app(settings: ServerSettings, station: Station, children: int) -> Cel
         worker_max_tasks_per_child=100_000,
         worker_max_memory_per_child=1_000_000,
         worker_send_task_events=False,
-        # A drain that is cut off from Redis has nothing to gain from going on: it is rolled back and rung for again.
-        worker_cancel_long_running_tasks_on_connection_loss=True,
+        # A drain that is cut off from Redis may commit: nothing is counted twice.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         # After a lost connection Celery takes fewer tasks until the running ones end, and then it may take none.
         worker_enable_prefetch_count_reduction=False,
         broker_connection_retry_on_startup=True,
@@ -81,8 +81,8 @@ def create_app(settings: ServerSettings, station: Station, children: int) -> Cel
 
 
 def connect_redis(settings: ServerSettings) -> "redis.Redis":
-    """Return a client for the inboxes; nothing is opened yet."""
-    return redis.Redis.from_url(settings.redis_url, **_REDIS_TIMEOUTS)
+    """Return a client for the inboxes; nothing is opened yet. It tries nothing twice: its callers do, and know it."""
+    return redis.Redis.from_url(settings.redis_url, retry=None, **_REDIS_TIMEOUTS)
 
 
 def _without_traceback_of_outages(record: logging.LogRecord) -> bool:
@@ -102,6 +102,8 @@ def main(settings: ServerSettings, concurrency: int) -> int:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Celery's warning of root is about pickle; this worker takes JSON only.
     warnings.simplefilter("ignore", SecurityWarning)
+    # Of a default that changes in Celery 6, and is set here.
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)
     engine = connect(settings.database_url)
     migrations.wait_until_current(engine, log.info)
     # The children are forked from here and must not share a connection.

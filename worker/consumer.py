@@ -1,8 +1,8 @@
 """Celery's consumer, watched for deafness: it can lose its connection and not notice.
 
 When the acknowledgement of a task fails, kombu still counts that task as under way; with a prefetch of one the consumer
-then never asks for another, and never sees that its connection is gone. All else being well, no task is under way and
-yet messages wait: then it is made to connect again.
+then never asks for another, and never sees that its connection is gone. So when messages wait and none is taken for
+long, it is made to connect again; where its children were busy that does no harm, since a message is but a doorbell.
 """
 
 import logging
@@ -13,8 +13,8 @@ from celery.worker import state
 
 log = logging.getLogger(__name__)
 
-# A message that comes is taken within milliseconds.
-_DEAF_SECONDS = 3.0
+# A message is taken within milliseconds, or when a child ends the drain that it is at.
+_DEAF_SECONDS = 10.0
 
 
 class Consumer:
@@ -23,11 +23,14 @@ class Consumer:
     def __init__(self, worker: Any) -> None:
         """Watch the consumer of Celery's ``worker``, now and after it was made anew."""
         self._worker = worker
+        self._taken = 0
         self._deaf_since: float | None = None
 
     def check(self, waiting_messages: int, at: float) -> None:
         """Make it connect again when it is deaf, given how many messages wait at this moment of monotonic time."""
-        if not waiting_messages or state.active_requests or state.reserved_requests:
+        taken = sum(state.total_count.values())
+        if not waiting_messages or taken != self._taken:
+            self._taken = taken
             self._deaf_since = None
         elif self._deaf_since is None:
             self._deaf_since = at

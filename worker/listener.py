@@ -9,7 +9,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 from celery import bootsteps
@@ -24,12 +24,21 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.05
 # A worker keeps its bells ringing while it lives; when it dies, others may ring after this long.
 _BELL_SECONDS = 5
+# Longer than Celery lets a task run: by then its message is lost.
+_LONGEST_DRAIN_SECONDS = 130.0
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
 DUTIES: Mapping[str, float] = {keys.TASK_SWEEP: 5.0, keys.TASK_RETAIN: 600.0}
 """Periodic tasks and their periods in seconds. Each takes a lease in the database, so a second ring does no harm."""
 
 Send = Callable[[str, list[Any]], None]
+
+
+class Doorbell(NamedTuple):
+    """A drain that was rung for, and when, by the monotonic clock."""
+
+    shards: list[int]
+    rung_at: float
 
 
 class Listener:
@@ -55,7 +64,7 @@ class Listener:
         self._batch_entries = batch_entries
         self._cap_entries = cap_entries
         self._check_consumer = check_consumer
-        self._tokens: dict[str, list[int]] = {}
+        self._tokens: dict[str, Doorbell] = {}
         self._turn = 0
         self._failing = False
         self._stopped = threading.Event()
@@ -69,6 +78,8 @@ class Listener:
                 if not self._failing:
                     log.warning("Redis does not answer, trying on: %s", error)
                 self._failing = True
+                # Their messages may be lost while their bells come back with Redis: let those end by themselves.
+                self._tokens.clear()
                 self._stopped.wait(_PAUSE_AFTER_FAILURE_SECONDS)
             else:
                 if self._failing:
@@ -84,12 +95,19 @@ class Listener:
         """Look once and ring for what waits."""
         waiting = self._inbox.look()
         ringing = {row.bell.decode() for row in waiting if row.bell}
-        self._tokens = {token: shards for token, shards in self._tokens.items() if token in ringing}
+        now = time.monotonic()
+        self._tokens = {
+            token: doorbell
+            for token, doorbell in self._tokens.items()
+            if token in ringing and now - doorbell.rung_at < _LONGEST_DRAIN_SECONDS
+        }
         self._turn += 1
         if self._turn % round(1 / _LOOK_SECONDS) == 0:
-            self._inbox.keep_ringing((shard for shards in self._tokens.values() for shard in shards), _BELL_SECONDS)
+            self._inbox.keep_ringing(
+                (shard for doorbell in self._tokens.values() for shard in doorbell.shards), _BELL_SECONDS
+            )
             self._inbox.ask_to_wait(row.shard for row in waiting if row.length > self._cap_entries)
-            self._check_consumer(self._inbox.messages(keys.QUEUE_INGEST), time.monotonic())
+            self._check_consumer(self._inbox.messages(keys.QUEUE_INGEST), now)
             for duty, period_seconds in DUTIES.items():
                 if self._inbox.is_due(duty, period_seconds):
                     self._send(duty, [])
@@ -98,7 +116,7 @@ class Listener:
             token = secrets.token_hex(8)
             rung = self._inbox.ring(shards, token, _BELL_SECONDS)
             if rung:
-                self._tokens[token] = rung
+                self._tokens[token] = Doorbell(rung, now)
                 self._send(keys.TASK_DRAIN, [rung, token])
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -18,16 +18,8 @@ def consumer(calls: list[object]) -> Consumer:
     return Consumer(SimpleNamespace(consumer=SimpleNamespace(call_soon=calls.append)))
 
 
-@pytest.fixture
-def busy() -> Iterator[None]:
-    task = Consumer(None)  # anything that has an identity
-    state.active_requests.add(task)
-    yield
-    state.active_requests.discard(task)
-
-
 def test_messages_that_nobody_takes_for_long_make_it_connect_again(consumer: Consumer, calls: list[object]) -> None:
-    for second in range(5):
+    for second in range(13):
         consumer.check(2, float(second))
     [connect_again] = calls
     with pytest.raises(redis.ConnectionError):
@@ -40,8 +32,11 @@ def test_a_queue_that_is_empty_now_and_then_is_taken_from(consumer: Consumer, ca
     assert calls == []
 
 
-@pytest.mark.usefixtures("busy")
-def test_messages_wait_rightly_while_a_task_is_under_way(consumer: Consumer, calls: list[object]) -> None:
-    for second in range(20):
+def test_a_queue_whose_messages_are_taken_one_by_one_is_listened_to(
+    consumer: Consumer, calls: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "total_count", Counter())
+    for second in range(30):
+        state.total_count["drain"] += second % 5 == 0
         consumer.check(2, float(second))
     assert calls == []

@@ -66,3 +66,23 @@ def test_of_two_listeners_one_rings_for_each_duty(redis_url: str) -> None:
             for _ in range(20):
                 listener.look()
         assert sorted(sent) == sorted(DUTIES)
+
+
+def test_bells_that_came_back_with_redis_are_not_kept_ringing(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        inbox = Inbox(client)
+        listener = Listener(inbox, lambda *_: None, 1, 100, 1000)
+        client.rpush(keys.inbox(3), b"entry")
+        listener.look()
+
+        def is_away() -> list[Waiting]:
+            listener.stop()
+            raise redis.ConnectionError("gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(inbox, "look", is_away)
+            listener.run()
+        client.expire(keys.bell(3), 2)
+        for _ in range(20):
+            listener.look()
+        assert client.ttl(keys.bell(3)) <= 2
