@@ -24,7 +24,7 @@ def make_partitions(engine: Engine, now: float) -> list[str]:
             connection.exec_driver_sql(_LOCK_TIMEOUT)
             name = day.strftime(_PARTITION)
             if name not in _partitions(connection):
-                # Nobody may write meanwhile: rows of that day that go to the default partition would forbid the new one.
+                # Nobody may write meanwhile: rows of that day in the default partition would forbid the new one.
                 connection.exec_driver_sql("LOCK TABLE snapshots IN SHARE ROW EXCLUSIVE MODE")
                 _make_partition(connection, name, day.timestamp(), (day + timedelta(1)).timestamp())
                 made.append(name)
