@@ -34,7 +34,8 @@ def _start(folder: Path, *options: str, **settings: str) -> subprocess.Popen[str
     """Start the bench with its temporary files in ``folder``."""
     return subprocess.Popen(
         [sys.executable, "-m", "cli.main", "bench", "ingest", *options],
-        env={**os.environ, "TMPDIR": str(folder), **settings},
+        # The wheel's Postgres keeps a lock in the runtime folder: not in that of these tests' own Postgres.
+        env={**os.environ, "TMPDIR": str(folder), "XDG_RUNTIME_DIR": str(folder), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
