@@ -8,13 +8,21 @@ SHARDS = 64
 """The unit of order and of parallelism. A change needs empty inboxes (docs/operations.md)."""
 
 QUEUE_INGEST = "ingest"
+QUEUE_SCRIPTS = "scripts"
 TASK_DRAIN = "fleetmedic.drain"
 TASK_SWEEP = "fleetmedic.sweep"
 TASK_RETAIN = "fleetmedic.retain"
 TASK_PUBLISH_CONFIGS = "fleetmedic.publish_configs"
+TASK_RENDER = "fleetmedic.render"
 
 CONFIGS_PUBLISHED = "fleetmedic:configs-published"
 """Present while the configs of all hosts are in Redis: a flush takes it away with them."""
+
+CHANGES = "fleetmedic:changes"
+"""The channel that tells live pages what was committed: JSON, one of ``snapshots``, ``events`` (a list of host ids, or
+null for too many to name) and ``scripts`` (a list of script ids) by name. A message that is lost costs a page nothing
+but the time until it asks by itself.
+"""
 
 
 def shard_of(host_id: int) -> int:
@@ -50,6 +58,11 @@ def bell(shard: int) -> str:
 def trimmed(shard: int) -> str:
     """Name the counter that changes with every trim of a shard's inbox."""
     return f"fleetmedic:trimmed:{shard}"
+
+
+def script_done(script_id: int) -> str:
+    """Name the list that a worker pushes to when a script is ready or has failed; who asked for it waits there."""
+    return f"fleetmedic:script:{script_id}"
 
 
 def duty(name: str) -> str:

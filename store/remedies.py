@@ -1,0 +1,151 @@
+"""The catalogue of remedies: what the workers can render, published by them for the API to show and check by."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import Connection, delete, insert, select
+
+from store.schema import remedies
+
+ScriptType = Literal["bash", "powershell"]
+SCRIPT_TYPES: tuple[ScriptType, ...] = ("bash", "powershell")
+Risk = Literal["low", "medium", "high"]
+Value = int | float | str | bool | None
+"""Of a parameter; None where it is optional and was not given."""
+
+_MAX_TEXT_LENGTH = 1024
+
+
+class Parameter(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
+    """One parameter of a remedy, and what it may be."""
+
+    name: str
+    type: Literal["integer", "number", "string", "boolean"]
+    description: str
+    required: bool = False
+    default: int | float | str | bool | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    max_length: int = _MAX_TEXT_LENGTH
+    pattern: str | None = None
+    """A regular expression that the whole of a string matches."""
+    choices: tuple[str, ...] = ()
+
+
+class Remedy(Struct, frozen=True, forbid_unknown_fields=True):
+    """A fix: what it is for, what it takes, and what it may do. Sizes and durations have their units in their names."""
+
+    issue_type: str
+    title: str
+    description: str
+    version: str
+    events: tuple[str, ...]
+    """The types of event that it answers."""
+    risk: Risk
+    requires_admin: bool
+    parameters: tuple[Parameter, ...] = ()
+    script_types: tuple[ScriptType, ...] = SCRIPT_TYPES
+    source: str = "built-in"
+
+
+class BadParameter(ValueError):
+    """A parameter that is missing, unknown or out of its bounds; the message says which and what it may be."""
+
+    def __init__(self, name: str, fault: str) -> None:
+        """Say of the parameter ``name`` what is wrong; ``fault`` reads on from its name."""
+        super().__init__(f"{name} {fault}")
+        self.name = name
+        self.fault = fault
+
+
+def complete(remedy: Remedy, given: Mapping[str, object]) -> dict[str, Value]:
+    """Return the value of every parameter of a remedy, defaults filled in. Raises BadParameter."""
+    known = {parameter.name for parameter in remedy.parameters}
+    for name in given:
+        if name not in known:
+            raise BadParameter(name, f"is no parameter of {remedy.issue_type}: it takes {_listed(known)}")
+    return {parameter.name: _checked(parameter, given.get(parameter.name)) for parameter in remedy.parameters}
+
+
+def bounds(parameter: Parameter) -> str:
+    """Return in words what a parameter may be: ``an integer from 2 to 4194304``."""
+    if parameter.choices:
+        return f"one of {_listed(parameter.choices)}"
+    kind = {"integer": "an integer", "number": "a number", "string": "a string", "boolean": "true or false"}
+    words = kind[parameter.type]
+    if parameter.type == "string":
+        words += f" of at most {parameter.max_length} characters"
+        return f"{words} that matches {parameter.pattern}" if parameter.pattern else words
+    if parameter.minimum is not None:
+        words += f" from {parameter.minimum}"
+    if parameter.maximum is not None:
+        words += f" to {parameter.maximum}" if parameter.minimum is not None else f" up to {parameter.maximum}"
+    return words
+
+
+def publish(connection: Connection, catalogue: Iterable[Remedy], now: float) -> None:
+    """Put this catalogue in the place of the one that is there."""
+    connection.execute(delete(remedies))
+    rows = [
+        {"issue_type": one.issue_type, "document": msgspec.to_builtins(one), "published_at": now} for one in catalogue
+    ]
+    if rows:
+        connection.execute(insert(remedies), rows)
+
+
+def catalogue(connection: Connection) -> list[Remedy]:
+    """Return all remedies that the workers published, by issue type."""
+    query = select(remedies.c.document).order_by(remedies.c.issue_type)
+    return [msgspec.convert(document, Remedy) for document in connection.execute(query).scalars()]
+
+
+def find(connection: Connection, issue_or_event_type: str) -> Remedy | None:
+    """Return a remedy by its own name or by a type of event that it answers, None where there is none."""
+    known = catalogue(connection)
+    by_name = (one for one in known if one.issue_type == issue_or_event_type)
+    by_event = (one for one in known if issue_or_event_type in one.events)
+    return next(by_name, None) or next(by_event, None)
+
+
+def _checked(parameter: Parameter, value: object) -> Value:
+    if value is None:
+        if parameter.required:
+            raise BadParameter(parameter.name, f"is needed: {bounds(parameter)} ({parameter.description})")
+        return parameter.default
+    fitting = _fitting(parameter, value)
+    if fitting is None:
+        raise BadParameter(parameter.name, f"must be {bounds(parameter)}")
+    return fitting
+
+
+def _fitting(parameter: Parameter, value: Any) -> Value:
+    """Return the value as the parameter's type has it, None where it does not fit."""
+    if parameter.type == "boolean":
+        return value if isinstance(value, bool) else None
+    if parameter.type == "string":
+        return value if isinstance(value, str) and _is_allowed(parameter, value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    if parameter.type == "integer" and value != int(value):
+        return None
+    if parameter.minimum is not None and value < parameter.minimum:
+        return None
+    if parameter.maximum is not None and value > parameter.maximum:
+        return None
+    return int(value) if parameter.type == "integer" else float(value)
+
+
+def _is_allowed(parameter: Parameter, value: str) -> bool:
+    if parameter.choices:
+        return value in parameter.choices
+    if len(value) > parameter.max_length or "\0" in value:
+        return False
+    return parameter.pattern is None or re.fullmatch(parameter.pattern, value) is not None
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(words)) or "none"
