@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lock
+.PHONY: help setup run test test-parts test-system check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -38,8 +38,16 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/lint-imports
 
 test: check .venv-base/base.stamp ## all checks and tests; the base package also alone
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-parts test-system
+	.venv/bin/pytest -m quiet tests/system
+
+# Two at a time: the second one mostly waits.
+test-parts:
 	.venv-base/bin/pytest -q tests/wire tests/collector
-	.venv/bin/pytest
+	.venv/bin/pytest --ignore tests/system
+
+test-system:
+	.venv/bin/pytest -m "not quiet" tests/system
 
 lock: ## rebuild requirements/*.txt from pyproject.toml (needs uv)
 	$(call compile,base,--extra build --extra basetest)

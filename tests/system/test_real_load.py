@@ -15,7 +15,7 @@ import pytest
 
 from tests.system.all_in_one import Up, running_up, wait_until
 
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [pytest.mark.quiet, pytest.mark.timeout(480)]
 
 # It ends by itself should nobody be left to end it, and gives way to what else runs here.
 BURNER = """
