@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-parts test-system check lock
+.PHONY: help setup run test test-parts test-system browser check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -37,9 +37,18 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: check .venv-base/base.stamp ## all checks and tests; the base package also alone
+test: check .venv-base/base.stamp browser ## all checks and tests; the base package also alone
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-parts test-system
 	.venv/bin/pytest -m quiet tests/system
+
+browser:
+	@command -v chromium > /dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "Installing Debian's chromium for the tests of the page"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium > /dev/null; \
+	else \
+	  echo "Tests of the page are skipped without Chromium: sudo apt-get install chromium"; \
+	fi
 
 # Two at a time: the second one mostly waits.
 test-parts:

@@ -4,6 +4,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ try:
     from cli.ports import free_port
     from cli.redis_server import RedisServer, start_redis
     from store.engine import connect
+    from tests.browser import Browsers, running_browsers
 except ImportError:
-    collect_ignore = ["api", "cli", "store", "system", "worker"]
+    collect_ignore = ["api", "cli", "dashboard", "store", "system", "worker"]
 
 
 @pytest.fixture(scope="session")
@@ -63,12 +65,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'fleetmedic.db'}"
         return
-    server: str = request.getfixturevalue("postgres_url")
+    with new_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
+
+
+@contextmanager
+def new_database(server_url: str) -> Iterator[str]:
+    """Make an empty database on a Postgres and drop it when the block ends; give its URL."""
     name = f"test_{secrets.token_hex(6)}"
-    admin = connect(server).execution_options(isolation_level="AUTOCOMMIT")
+    admin = connect(server_url).execution_options(isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield server.replace("/postgres?", f"/{name}?")
+    yield server_url.replace("/postgres?", f"/{name}?")
     with admin.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     admin.dispose()
@@ -81,3 +89,10 @@ def engine(database_url: str) -> Iterator["Engine"]:
     migrations.upgrade(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def browsers() -> Iterator["Browsers"]:
+    """A headless Chromium that the whole session shares."""
+    with running_browsers() as browsers:
+        yield browsers

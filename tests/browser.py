@@ -1,0 +1,55 @@
+"""A headless Chromium for the tests: one a session, a context of its own for each page."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+_SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_DESKTOP = ViewportSize(width=1280, height=900)
+
+
+class Browsers:
+    """Gives pages, each as if in a browser of its own."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+
+    def new_page(self, viewport: ViewportSize = _DESKTOP, **options: object) -> Page:
+        """Open a page with cookies of its own; ``options`` are those of Playwright's contexts."""
+        context = self._browser.new_context(viewport=viewport, locale="en-US", **options)  # type: ignore[arg-type]
+        return context.new_page()
+
+
+def chromium() -> str:
+    """Return the path of Debian's Chromium; skip the test where there is none, but fail where CI is set."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        message = "no Chromium: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@contextmanager
+def running_browsers() -> Iterator[Browsers]:
+    """Run a Chromium until the block ends."""
+    with sync_playwright() as playwright:
+        environment = {**os.environ, "LANG": "en_US.UTF-8"}
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(_SWITCHES), env=environment)
+        try:
+            yield Browsers(browser)
+        finally:
+            browser.close()
