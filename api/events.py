@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from api.answers import answer, listing, rfc3339
 from api.context import context
-from api.parsing import Cursor, Limit, Moment, NoParameters, query, read_cursor, unix_seconds, write_cursor
+from api.operations import operation
+from api.parsing import Cursor, Limit, Moment, read_cursor, unix_seconds, write_cursor
 from api.problems import Problem
 from api.references import HostReference, host_in_field
 from store import events
@@ -43,9 +44,9 @@ class EventPageQuery(EventsQuery, forbid_unknown_fields=True):
 
 
 @blueprint.get("")
-def list_events() -> Response:
+@operation(query=EventPageQuery)
+def list_events(asked: EventPageQuery) -> Response:
     """List events, the last opened first, cleared ones included."""
-    asked = query(EventPageQuery)
     after = None if asked.cursor is None else events.Place(*read_cursor(asked.cursor, _Cursor))
     with reading(context().engine) as connection:
         wanted = event_filter(connection, asked, hide_cleared=False)
@@ -56,9 +57,9 @@ def list_events() -> Response:
 
 
 @blueprint.get("/<event_id>")
+@operation()
 def show_event(event_id: str) -> Response:
     """Show one event."""
-    query(NoParameters)
     event = None
     if event_id.isascii() and event_id.isdigit() and len(event_id) <= _MAX_ID_DIGITS:
         with reading(context().engine) as connection:

@@ -9,18 +9,21 @@ from sqlalchemy.exc import SQLAlchemyError
 import migrations
 from api.answers import answer
 from api.context import Context, context
+from api.operations import operation
 from api.problems import Problem
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
+@operation()
 def healthz() -> Response:
     """Say that the process answers."""
     return answer({"status": "alive"})
 
 
 @blueprint.get("/readyz")
+@operation()
 def readyz() -> Response:
     """Say whether database and Redis are there; 503 with ``not_ready`` naming those that are not."""
     asked = context()

@@ -8,17 +8,8 @@ from msgspec import Meta, Struct
 
 from api.answers import answer, listing, rfc3339
 from api.context import context
-from api.parsing import (
-    Cursor,
-    Limit,
-    Moment,
-    NoParameters,
-    bad_field,
-    query,
-    read_cursor,
-    unix_seconds,
-    write_cursor,
-)
+from api.operations import operation
+from api.parsing import Cursor, Limit, Moment, bad_field, read_cursor, unix_seconds, write_cursor
 from api.references import HostReference, host_in_path, no_such_host
 from store import hosts, metrics
 from store.engine import reading
@@ -60,9 +51,9 @@ class MetricsQuery(Struct, forbid_unknown_fields=True):
 
 
 @blueprint.get("")
-def list_hosts() -> Response:
+@operation(query=HostsQuery)
+def list_hosts(asked: HostsQuery) -> Response:
     """List hosts by name."""
-    asked = query(HostsQuery)
     after = None if asked.cursor is None else read_cursor(asked.cursor, HostReference)
     with reading(context().engine) as connection:
         found = hosts.page(
@@ -78,9 +69,9 @@ def list_hosts() -> Response:
 
 
 @blueprint.get("/<reference>")
+@operation()
 def show_host(reference: str) -> Response:
     """Show one host with the details of its last snapshot."""
-    query(NoParameters)
     with reading(context().engine) as connection:
         host = hosts.find(connection, reference)
         if host is None:
@@ -90,13 +81,13 @@ def show_host(reference: str) -> Response:
 
 
 @blueprint.get("/<reference>/metrics")
-def show_metrics(reference: str) -> Response:
+@operation(query=MetricsQuery)
+def show_metrics(asked: MetricsQuery, reference: str) -> Response:
     """Show metrics of a host over time.
 
     ``start`` and ``end`` are RFC 3339; ``t`` holds the starts of the buckets in Unix seconds, as charts and
     Prometheus have them. A bucket without a value is left out.
     """
-    asked = query(MetricsQuery)
     names = _metric_names(asked.names)
     end = context().now() if asked.end is None else unix_seconds(asked.end, "to")
     start = max(end - _DEFAULT_RANGE_SECONDS, 0.0) if asked.start is None else unix_seconds(asked.start, "from")
@@ -117,9 +108,9 @@ def show_metrics(reference: str) -> Response:
 
 
 @blueprint.get("/<reference>/processes")
+@operation()
 def list_processes(reference: str) -> Response:
     """List the top processes of the last snapshot, by CPU and by memory, the busiest first."""
-    query(NoParameters)
     with reading(context().engine) as connection:
         host = host_in_path(connection, reference)
         stored = hosts.details(connection, host.id)

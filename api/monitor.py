@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from api.answers import answer
 from api.context import context
 from api.events import EventsQuery, event_document, event_filter
-from api.parsing import bad_field, body, query
+from api.operations import operation
+from api.parsing import bad_field
 from api.problems import Problem
 from api.queue import QueueDown
 from api.references import EVERY_HOST, HostId, HostReference, default_host, host_in_field
@@ -35,21 +36,23 @@ class HostQuery(Struct, forbid_unknown_fields=True):
 
 
 @blueprint.post("/start")
-def start() -> Response:
+@operation(body=HostBody)
+def start(asked: HostBody) -> Response:
     """Resume the collectors of a host or of the fleet."""
-    return _set_paused(False)
+    return _set_paused(asked, False)
 
 
 @blueprint.post("/stop")
-def stop() -> Response:
+@operation(body=HostBody)
+def stop(asked: HostBody) -> Response:
     """Pause the collectors of a host or of the fleet."""
-    return _set_paused(True)
+    return _set_paused(asked, True)
 
 
 @blueprint.get("/status")
-def status() -> Response:
+@operation(query=HostQuery)
+def status(asked: HostQuery) -> Response:
     """Show how one host is, and the fleet around it; without a host that can be meant, the fleet alone."""
-    asked = query(HostQuery)
     with reading(context().engine) as connection:
         meant = _meant(connection, asked.host)
         fleet = hosts.fleet(connection)
@@ -76,9 +79,9 @@ def status() -> Response:
 
 
 @blueprint.get("/events")
-def list_events() -> Response:
+@operation(query=EventsQuery)
+def list_events(asked: EventsQuery) -> Response:
     """List the last events that nobody cleared."""
-    asked = query(EventsQuery)
     with reading(context().engine) as connection:
         wanted = event_filter(connection, asked, hide_cleared=True)
         found = events.page(connection, wanted, limit=asked.limit)
@@ -86,18 +89,17 @@ def list_events() -> Response:
 
 
 @blueprint.post("/clear")
-def clear() -> Response:
+@operation(body=HostBody)
+def clear(asked: HostBody) -> Response:
     """Hide resolved events from the default view: of one host, or of all when none is named."""
-    asked = body(HostBody)
     with writing(context().engine) as connection:
         host = None if asked.host in (None, EVERY_HOST) else host_in_field(connection, asked.host)
         cleared = monitoring.clear_resolved(connection, host.id if host else None, context().now())
     return answer({"cleared": cleared})
 
 
-def _set_paused(paused: bool) -> Response:
+def _set_paused(asked: HostBody, paused: bool) -> Response:
     """Commit the change, then have the workers publish it: in the other order they could publish the old state."""
-    asked = body(HostBody)
     with writing(context().engine) as connection:
         host = _meant(connection, asked.host)
         if host is None and asked.host != EVERY_HOST:
