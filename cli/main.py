@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 
 from cli.errors import CommandFailed
-from wire.environment import SettingError
+from wire.environment import SettingError, with_secrets
 
 COMMANDS = {
     "up": "run all of it on this machine: Redis, database, worker, API and a collector",
@@ -78,7 +78,7 @@ def _run(given: list[str]) -> int:
     if parsed.command is None:
         parser.print_help()
         return 0
-    code: int = parsed.run(parsed, dict(os.environ))
+    code: int = parsed.run(parsed, with_secrets(os.environ))
     return code
 
 

@@ -21,19 +21,34 @@ def ensure_own_host(
 
     A name that is taken is another machine's, whatever this one is called: then a number is added.
     """
-    kept = _kept(key_file)
-    for host in enrolled:
-        if (host.id, host.key) == kept:
-            return host
+    kept = kept_host(enrolled, key_file)
+    if kept is not None:
+        return kept
     for number in range(1, _NAMES_TRIED):
         try:
             host = enroll(connection, usable_name(hostname, number), now=now)
         except EnrollmentRefused:
             continue
-        # Before the commit: a crash between the two leaves a key of no host, never a host that nobody can be.
-        write_private(key_file, format_host_key(host.id, host.key) + "\n")
+        keep_key(key_file, host)
         return host
     raise CommandFailed(f"{_NAMES_TRIED - 1} machines are called {usable_name(hostname, 1)}: rename this one")
+
+
+def kept_host(enrolled: Sequence[EnrolledHost], key_file: Path) -> EnrolledHost | None:
+    """Return the host whose key is in ``key_file``, None where there is no key or the server does not know it."""
+    try:
+        kept = parse_host_key(key_file.read_text())
+    except (OSError, ValueError):
+        return None
+    return next((host for host in enrolled if (host.id, host.key) == kept), None)
+
+
+def keep_key(key_file: Path, host: EnrolledHost) -> None:
+    """Write the key of a host that was just enrolled into a private file. Raises OSError.
+
+    To be called before the commit: a crash between the two leaves a key of no host, never a host that nobody can be.
+    """
+    write_private(key_file, format_host_key(host.id, host.key) + "\n")
 
 
 def usable_name(hostname: str, number: int = 1) -> str:
@@ -43,10 +58,3 @@ def usable_name(hostname: str, number: int = 1) -> str:
         name = f"host-{name}".rstrip("-")
     suffix = "" if number == 1 else f"-{number}"
     return name[: 63 - len(suffix)] + suffix
-
-
-def _kept(key_file: Path) -> tuple[int, bytes] | None:
-    try:
-        return parse_host_key(key_file.read_text())
-    except (OSError, ValueError):
-        return None

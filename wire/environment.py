@@ -6,9 +6,34 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+SECRETS = ("FLEETMEDIC_ADMIN_TOKEN", "FLEETMEDIC_DATABASE_URL", "FLEETMEDIC_HOST_KEY", "FLEETMEDIC_REDIS_URL")
+"""The settings that are secrets or hold one: each may be given as ``NAME_FILE``, the path of a file that it is in."""
+
 
 class SettingError(ValueError):
     """A setting that cannot be used; the message names it and says what is needed."""
+
+
+def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with every ``NAME_FILE`` of a secret replaced by NAME and what the file holds.
+
+    Raises SettingError for a file that cannot be read or is empty, and where both are given.
+    """
+    known = dict(environment)
+    for name in SECRETS:
+        path = known.pop(f"{name}_FILE", "")
+        if not path:
+            continue
+        if known.get(name):
+            raise SettingError(f"{name} and {name}_FILE are both set: leave one of them out")
+        try:
+            known[name] = Path(path).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise SettingError(f"{name}_FILE: {path!r} cannot be read: {cause}") from None
+        if not known[name]:
+            raise SettingError(f"{name}_FILE: {path!r} is empty")
+    return known
 
 
 def text(environment: Mapping[str, str], name: str, default: str) -> str:

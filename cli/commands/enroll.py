@@ -7,12 +7,19 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cli.arguments import add_data_dir, interval
 from cli.errors import CommandFailed
 from cli.server_file import find_server, read_server_file
 from wire.environment import data_dir
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from sqlalchemy import Connection
+
+    from store.enrollment import EnrolledHost
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,7 +37,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="URL",
         help="how the host reaches the server's Redis (default: the address it listens on)",
     )
-    parser.add_argument("--json", action="store_true", help="print {id, name, host_key, redis_url}")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print {id, name, host_key, redis_url}")
+    shown.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="F",
+        help="write the host's key into F instead of printing it; where F holds the key of a host already, only renew the "
+        "access of all hosts to Redis",
+    )
     add_data_dir(parser)
 
 
@@ -40,12 +55,9 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 
     import migrations
     from cli.database import open_database
-    from cli.redis_users import ensure_redis_users
     from store.engine import writing
-    from store.enrollment import EnrollmentRefused, enroll
+    from store.enrollment import EnrollmentRefused
     from store.settings import ServerSettings
-    from wire import keys
-    from wire.config import HostConfig, encode_config
     from wire.hostkey import format_host_key
 
     known = find_server(environment, arguments.data_dir)
@@ -58,21 +70,16 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
             if migrations.current(engine) != migrations.head():
                 raise CommandFailed("the database is not at this version: run `fleetmedic db upgrade`")
             with writing(engine) as connection:
-                host = enroll(
-                    connection,
-                    arguments.name,
-                    now=time.time(),
-                    tags_of_host=arguments.tag,
-                    services=arguments.service,
-                    interval_seconds=arguments.interval,
-                )
-                lasting = ensure_redis_users(redis, [(host.id, host.key)])
-                config = HostConfig(interval_seconds=arguments.interval, services=tuple(arguments.service))
-                redis.set(keys.config(host.id), encode_config(config))
+                if arguments.key_file and (name := _kept(arguments.key_file, connection, redis)):
+                    print(f"{name} is enrolled, its key is in {arguments.key_file}")
+                    return 0
+                host, lasting = _let_in(arguments, connection, redis)
     except EnrollmentRefused as error:
         raise CommandFailed(str(error)) from None
     except (RedisError, ValueError) as error:
         raise CommandFailed(f"the Redis of the server cannot be used: {error}") from None
+    except OSError as error:
+        raise CommandFailed(f"--key-file: {arguments.key_file} cannot be written: {error.strerror}") from None
     if not lasting:
         print(
             "fleetmedic: that Redis has no aclfile: this host's access is gone when it restarts, and comes back with "
@@ -80,11 +87,51 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
             file=sys.stderr,
         )
     host_key = format_host_key(host.id, host.key)
-    if arguments.json:
-        print(json.dumps({"id": host.id, "name": arguments.name, "host_key": host_key, "redis_url": url}, indent=2))
+    if arguments.key_file:
+        print(f"{host.name} is enrolled, its key is in {arguments.key_file}")
+    elif arguments.json:
+        print(json.dumps({"id": host.id, "name": host.name, "host_key": host_key, "redis_url": url}, indent=2))
     else:
-        print(_instructions(arguments.name, url, host_key))
+        print(_instructions(host.name, url, host_key))
     return 0
+
+
+def _let_in(arguments: Namespace, connection: "Connection", redis: "Redis") -> "tuple[EnrolledHost, bool]":
+    """Make the host; return it, and whether its access outlives a restart of Redis."""
+    from cli.own_host import keep_key
+    from cli.redis_users import ensure_redis_users
+    from store.enrollment import enroll
+    from wire import keys
+    from wire.config import HostConfig, encode_config
+
+    host = enroll(
+        connection,
+        arguments.name,
+        now=time.time(),
+        tags_of_host=arguments.tag,
+        services=arguments.service,
+        interval_seconds=arguments.interval,
+    )
+    if arguments.key_file:
+        keep_key(arguments.key_file, host)
+    lasting = ensure_redis_users(redis, [(host.id, host.key)])
+    config = HostConfig(interval_seconds=arguments.interval, services=tuple(arguments.service))
+    redis.set(keys.config(host.id), encode_config(config))
+    return host, lasting
+
+
+def _kept(key_file: Path, connection: "Connection", redis: "Redis") -> str | None:
+    """Return the name of the host whose key is in the file, if there is one, and renew the access of all hosts."""
+    from cli.own_host import kept_host
+    from cli.redis_users import ensure_redis_users
+    from store.enrollment import enrolled_hosts
+
+    enrolled = enrolled_hosts(connection)
+    kept = kept_host(enrolled, key_file)
+    if kept is None:
+        return None
+    ensure_redis_users(redis, [(host.id, host.key) for host in enrolled])
+    return kept.name
 
 
 def _collector_redis_url(known: Mapping[str, str], server_url: str) -> str:

@@ -121,3 +121,32 @@ def test_a_running_up_is_found_in_its_data_folder(
     assert "FLEETMEDIC_REDIS_URL=redis://192.0.2.7:16379/0 " in told
     assert "this machine only" not in told
     assert re.search(r"^  python3 -m venv", told, re.MULTILINE)
+
+
+def test_a_host_with_a_key_file_is_enrolled_once(
+    server: Engine, redis_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key_file = tmp_path / "host-key"
+    assert main(["enroll", "web-1", "--tag", "web", "--key-file", str(key_file)]) == 0
+    host_id, key = parse_host_key(key_file.read_text())
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    with redis.Redis.from_url(redis_url) as client:
+        client.acl_deluser(keys.redis_user(host_id))
+    assert main(["enroll", "another-name", "--key-file", str(key_file)]) == 0
+    with reading(server) as connection:
+        assert [(host.id, host.name, host.key) for host in enrolled_hosts(connection)] == [(host_id, "web-1", key)]
+    told = capsys.readouterr().out
+    assert told == 2 * f"web-1 is enrolled, its key is in {key_file}\n"
+    with redis.Redis.from_url(
+        redis_url, username=keys.redis_user(host_id), password=keys.redis_password(key)
+    ) as client:
+        assert client.ping()
+
+
+def test_a_key_that_cannot_be_written_enrolls_nobody(
+    server: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enroll", "web-1", "--key-file", str(tmp_path / "nowhere" / "host-key")]) == 1
+    assert "host-key cannot be written: No such file or directory" in capsys.readouterr().err
+    with reading(server) as connection:
+        assert enrolled_hosts(connection) == []

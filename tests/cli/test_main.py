@@ -58,6 +58,11 @@ def test_without_a_server_it_says_how_to_get_one(command: str, capsys: pytest.Ca
     ("arguments", "environment", "message"),
     [
         (["collector"], {}, "FLEETMEDIC_HOST_KEY is not set"),
+        (
+            ["collector"],
+            {"FLEETMEDIC_HOST_KEY_FILE": "/nowhere/key"},
+            "FLEETMEDIC_HOST_KEY_FILE: '/nowhere/key' cannot",
+        ),
         (["worker"], {"FLEETMEDIC_BATCH_ENTRIES": "many"}, "FLEETMEDIC_BATCH_ENTRIES is 'many'"),
         (["db", "upgrade"], {"FLEETMEDIC_DATABASE_URL": "mysql://x/y"}, "FLEETMEDIC_DATABASE_URL names 'mysql'"),
         (["hosts"], {"FLEETMEDIC_API_URL": "localhost:8080"}, "FLEETMEDIC_API_URL is 'localhost:8080'"),

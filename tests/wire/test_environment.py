@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from wire.environment import SettingError, data_dir, number, text
+from wire.environment import SECRETS, SettingError, data_dir, number, text, with_secrets
 
 
 @pytest.mark.parametrize("given", ["nan", "inf", "-1", "0.5", "11", "ten", "1,5"])
@@ -23,3 +23,33 @@ def test_an_empty_text_is_the_default() -> None:
 def test_the_data_folder_is_absolute_and_knows_the_home() -> None:
     assert data_dir({"FLEETMEDIC_DATA_DIR": "~/here"}) == Path.home() / "here"
     assert data_dir({"FLEETMEDIC_DATA_DIR": "here"}).is_absolute()
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_be_in_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("postgresql://a:b@c/d\n")
+    known = with_secrets({f"{name}_FILE": str(tmp_path / "secret"), "FLEETMEDIC_INTERVAL": "5"})
+    assert known == {name: "postgresql://a:b@c/d", "FLEETMEDIC_INTERVAL": "5"}
+
+
+def test_an_empty_path_counts_as_not_set() -> None:
+    given = {"FLEETMEDIC_ADMIN_TOKEN": "token", "FLEETMEDIC_ADMIN_TOKEN_FILE": ""}
+    assert with_secrets(given) == {"FLEETMEDIC_ADMIN_TOKEN": "token"}
+
+
+@pytest.mark.parametrize(
+    ("content", "beside", "complaint"),
+    [
+        (None, {}, "FLEETMEDIC_HOST_KEY_FILE: '.*secret' cannot be read: No such file or directory"),
+        (b"\xff\xfe", {}, "FLEETMEDIC_HOST_KEY_FILE: '.*secret' cannot be read: it is not text"),
+        (b" \n", {}, "FLEETMEDIC_HOST_KEY_FILE: '.*secret' is empty"),
+        (b"7.x", {"FLEETMEDIC_HOST_KEY": "7.y"}, "FLEETMEDIC_HOST_KEY and FLEETMEDIC_HOST_KEY_FILE are both set"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_used_is_named(
+    content: bytes | None, beside: dict[str, str], complaint: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(SettingError, match=complaint):
+        with_secrets({"FLEETMEDIC_HOST_KEY_FILE": str(tmp_path / "secret"), **beside})
