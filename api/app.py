@@ -8,7 +8,8 @@ from flask import Flask, Response
 from sqlalchemy import Engine
 
 import migrations
-from api import auth, events, health, hosts, monitor
+from api import auth, events, health, hosts, monitor, session
+from api.attempts import Attempts
 from api.context import Context, bind
 from api.parsing import MAX_BODY_BYTES
 from api.problems import handle_problems
@@ -50,14 +51,15 @@ def create_app(
             ),
             queue=Queue(settings.redis_url),
             admin_token=settings.admin_token.encode("utf-8", "surrogateescape"),
+            attempts=Attempts(),
             own_host=own_host,
             revision=migrations.head(),
             now=now,
         ),
     )
-    auth.require_token(app)
+    auth.require_sign_in(app)
     handle_problems(app)
-    for noun in (health, hosts, events, monitor):
+    for noun in (health, session, hosts, events, monitor):
         app.register_blueprint(noun.blueprint)
     app.after_request(_secure)
     return app

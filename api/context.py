@@ -8,6 +8,7 @@ import redis
 from flask import Flask, current_app
 from sqlalchemy import Engine
 
+from api.attempts import Attempts
 from api.queue import Queue
 
 _EXTENSION = "fleetmedic"
@@ -21,6 +22,7 @@ class Context:
     redis: "redis.Redis"
     queue: Queue
     admin_token: bytes
+    attempts: Attempts
     own_host: str | None
     """The name that this machine has as a host, if it is one."""
     revision: str

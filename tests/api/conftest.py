@@ -86,10 +86,15 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> ServerSetting
 
 @pytest.fixture
 def make_client(settings: ServerSettings, engine: Engine) -> Callable[..., FlaskClient]:
-    """Makes clients that send the token: of apps with another own host, database or settings."""
+    """Makes clients that send the token: of apps with another own host, database, clock or settings."""
 
-    def make(own_host: str | None = None, database: Engine = engine, **changes: Any) -> FlaskClient:
-        app = create_app(dataclasses.replace(settings, **changes), database, own_host, now=lambda: NOW)
+    def make(
+        own_host: str | None = None,
+        database: Engine = engine,
+        now: Callable[[], float] = lambda: NOW,
+        **changes: Any,
+    ) -> FlaskClient:
+        app = create_app(dataclasses.replace(settings, **changes), database, own_host, now)
         client = app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
         return client
