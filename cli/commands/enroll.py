@@ -43,8 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--key-file",
         type=Path,
         metavar="F",
-        help="write the host's key into F instead of printing it; where F holds the key of a host already, only renew the "
-        "access of all hosts to Redis",
+        help="write the host's key into F instead of printing it; where F holds the key of a host already, "
+        "only renew the access of all hosts to Redis",
     )
     add_data_dir(parser)
 

@@ -9,6 +9,7 @@ import redis
 from sqlalchemy import Engine
 
 from cli.main import main
+from cli.redis_server import without_credentials
 from cli.server_file import ServerFile, write_server_file
 from store.engine import reading
 from store.enrollment import enrolled_hosts
@@ -137,9 +138,8 @@ def test_a_host_with_a_key_file_is_enrolled_once(
         assert [(host.id, host.name, host.key) for host in enrolled_hosts(connection)] == [(host_id, "web-1", key)]
     told = capsys.readouterr().out
     assert told == 2 * f"web-1 is enrolled, its key is in {key_file}\n"
-    with redis.Redis.from_url(
-        redis_url, username=keys.redis_user(host_id), password=keys.redis_password(key)
-    ) as client:
+    user, password = keys.redis_user(host_id), keys.redis_password(key)
+    with redis.Redis.from_url(without_credentials(redis_url), username=user, password=password) as client:
         assert client.ping()
 
 
