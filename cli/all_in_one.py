@@ -70,7 +70,7 @@ def serve(plan: Plan, supervisor: Supervisor, say: Say) -> NoReturn:
     # Both wait for the database by themselves; until it is there they import what they need.
     start("worker", environment)
     start("api", environment, "--host", plan.host, "--port", str(plan.port))
-    host_id, name, key = _prepare_database(plan, environment, redis_url, say)
+    prepared = _prepare_database(plan, environment, redis_url, say)
     known_to_collector = {name: value for name, value in plan.environment.items() if name not in _SERVER_ONLY}
     start(
         "collector",
@@ -79,13 +79,13 @@ def serve(plan: Plan, supervisor: Supervisor, say: Say) -> NoReturn:
             **known_to_collector,
             "FLEETMEDIC_INTERVAL": f"{plan.interval_seconds:g}",
             "FLEETMEDIC_REDIS_URL": without_credentials(redis_url),
-            "FLEETMEDIC_HOST_KEY": key,
+            "FLEETMEDIC_HOST_KEY": prepared.host_key,
         },
     )
     server = ServerFile(os.getpid(), plan.api_url, token, redis_url, settings.database_url, collector_redis_url)
     write_server_file(plan.folder, server)
     say("worker, API and collector started")
-    supervisor.watch(_Opening(plan, ApiClient(plan.api_url, token), host_id, name, say).look)
+    supervisor.watch(_Opening(plan, ApiClient(plan.api_url, token), prepared, say).look)
 
 
 def _start_redis(plan: Plan, supervisor: Supervisor, say: Say) -> tuple[str, str]:
@@ -110,12 +110,25 @@ def _check_given_redis(url: str) -> None:
         raise CommandFailed(f"FLEETMEDIC_REDIS_URL: that Redis cannot be used: {error}") from None
 
 
-def _prepare_database(plan: Plan, environment: Mapping[str, str], redis_url: str, say: Say) -> tuple[int, str, str]:
-    """Upgrade the database and let this machine in; return its host id, name and host key."""
+@dataclass(frozen=True)
+class _Prepared:
+    """What the database holds for this start."""
+
+    host_id: int
+    name: str
+    """Of this machine as a host."""
+    host_key: str
+    link: str
+    """Lets a browser in."""
+
+
+def _prepare_database(plan: Plan, environment: Mapping[str, str], redis_url: str, say: Say) -> _Prepared:
+    """Upgrade the database and let this machine in, and one browser."""
     # Here and not above: while these are imported, Redis, worker and API are on their way already.
     import migrations
     from cli.database import open_database
     from cli.own_host import ensure_own_host
+    from cli.sign_in import sign_in_link
     from store.engine import writing
     from store.enrollment import enrolled_hosts
 
@@ -126,23 +139,23 @@ def _prepare_database(plan: Plan, environment: Mapping[str, str], redis_url: str
         with writing(engine) as connection:
             enrolled = enrolled_hosts(connection)
             own = ensure_own_host(connection, enrolled, plan.folder / "host-key", socket.gethostname(), time.time())
+            link = sign_in_link(connection, plan.api_url, time.time())
     with redis.Redis.from_url(redis_url) as client:
         # A Redis that lost its data, or has no file for users, knows nobody: the database does.
         users = {host.id: host.key for host in (*enrolled, own)}
         if not ensure_redis_users(client, list(users.items())):
             say("that Redis has no aclfile: when it restarts, no collector gets in until `up` is started again")
     say(f"this machine is host {own.name}, a snapshot every {plan.interval_seconds:g} s")
-    return own.id, own.name, format_host_key(own.id, own.key)
+    return _Prepared(own.id, own.name, format_host_key(own.id, own.key), link)
 
 
 class _Opening:
     """Tells, once each, that the API answers and that this machine's first snapshot is stored."""
 
-    def __init__(self, plan: Plan, api: ApiClient, host_id: int, name: str, say: Say) -> None:
+    def __init__(self, plan: Plan, api: ApiClient, prepared: _Prepared, say: Say) -> None:
         self._plan = plan
         self._api = api
-        self._host_id = host_id
-        self._name = name
+        self._prepared = prepared
         self._say = say
         self._began = time.monotonic()
         self._began_at = time.time()
@@ -155,7 +168,7 @@ class _Opening:
         if self._done:
             return
         try:
-            host = self._api.get(f"/api/v1/hosts/{self._host_id}")
+            host = self._api.get(f"/api/v1/hosts/{self._prepared.host_id}")
         except CommandFailed:
             # Not yet; what stays wrong is in the logs.
             host = None
@@ -169,14 +182,14 @@ class _Opening:
                 f"{label} {percent(host['metrics'][metric])}"
                 for label, metric in (("CPU", "cpu_percent"), ("memory", "memory_percent"), ("disk", "disk_percent"))
             )
-            self._say(f"first snapshot of {self._name} stored: {shown}")
-            print(_welcome(self._plan), flush=True)
+            self._say(f"first snapshot of {self._prepared.name} stored: {shown}")
+            print(_welcome(self._plan, self._prepared.link), flush=True)
         elif not self._warned and time.monotonic() - self._began > _PATIENCE_SECONDS:
             self._warned = True
             self._say(f"no snapshot is stored yet: {self._plan.folder / 'logs'} tells why")
 
 
-def _welcome(plan: Plan) -> str:
+def _welcome(plan: Plan, link: str) -> str:
     command = sys.argv[0] if Path(sys.argv[0]).name == "fleetmedic" else "fleetmedic"
     # Another terminal may not have this one's environment.
     unset = {name: value for name, value in plan.environment.items() if name != "FLEETMEDIC_DATA_DIR"}
@@ -185,6 +198,8 @@ def _welcome(plan: Plan) -> str:
         "in FLEETMEDIC_ADMIN_TOKEN" if plan.environment.get("FLEETMEDIC_ADMIN_TOKEN") else plan.folder / "admin-token"
     )
     return f"""
+Open     {link}
+Link     {command} link{where}  (another one: each is good once, for an hour)
 API      {plan.api_url}
 Token    {token}
 Hosts    {command} hosts{where}

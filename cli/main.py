@@ -20,6 +20,7 @@ COMMANDS = {
     "api": "serve the JSON API",
     "db": "bring the database to this version (db upgrade)",
     "enroll": "let a new host in, and print the command to run there",
+    "link": "print a link to the page that lets one browser in",
     "hosts": "list the hosts, how they are and what they measure",
     "events": "list what went wrong; --follow prints what comes",
     "bench": "measure this machine with real parts and a simulated fleet",
