@@ -96,7 +96,7 @@ class _Collector:
 
     def _collect(self) -> None:
         """Take snapshots until paused or stopped."""
-        sampler = Sampler(self._writable.pairs)
+        sampler = Sampler(self._writable.pairs, self._settings.host_root)
         pace = self._pace()
         while not self._stopping and not self._desired.config.paused:
             if pace.interval_seconds != self._interval():

@@ -31,6 +31,8 @@ class CollectorSettings:
     """The most that unacknowledged snapshots take on disk."""
     services: tuple[str, ...]
     """Watched besides those that the server's config names."""
+    host_root: str
+    """Where the host's root is mounted, for a collector in a container; empty where it is the collector's own."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "CollectorSettings":
@@ -50,6 +52,7 @@ class CollectorSettings:
             data_dir=env.data_dir(environment),
             spool_bytes=int(env.number(environment, "FLEETMEDIC_SPOOL_BYTES", 64 * _MEBIBYTE, _MEBIBYTE, 2**40)),
             services=_services(environment),
+            host_root=_host_root(environment),
         )
 
 
@@ -71,3 +74,12 @@ def _services(environment: Mapping[str, str]) -> tuple[str, ...]:
         if not re.match(SERVICE_NAME_PATTERN, name):
             raise SettingError(f"FLEETMEDIC_SERVICES names '{visible(name)}': that is not the name of a service")
     return tuple(dict.fromkeys(names))
+
+
+def _host_root(environment: Mapping[str, str]) -> str:
+    given = environment.get("FLEETMEDIC_HOST_ROOT", "")
+    if given and not Path(given).is_dir():
+        raise SettingError(
+            f"FLEETMEDIC_HOST_ROOT is {given!r}: the folder that the host's root is mounted at is needed"
+        )
+    return given.rstrip("/")

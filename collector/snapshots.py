@@ -29,14 +29,16 @@ log = logging.getLogger(__name__)
 class Sampler:
     """Reads the host. A new one knows no reading before, so its first snapshot has no rates."""
 
-    def __init__(self, writable: Collection[tuple[str, str]] = ()) -> None:
-        """``writable`` are the (device, mount) pairs that earlier samplers saw writable."""
+    def __init__(self, writable: Collection[tuple[str, str]] = (), host_root: str = "") -> None:
+        """``writable`` are the (device, mount) pairs that earlier samplers saw writable; ``host_root`` is where the
+        host's root is mounted, empty where it is the collector's own.
+        """
         self._readers = [
             reader.read
             for reader in (Cpu(), Memory(), Disks(), Network(), Pressure(), Sensors(), Processes(), System())
         ]
-        self._filesystems = Filesystems()
-        self._disk_health = DiskHealths(writable)
+        self._filesystems = Filesystems(host_root)
+        self._disk_health = DiskHealths(writable, host_root)
         self._silent: dict[str, str] = {}
 
     @property

@@ -9,13 +9,15 @@ from collector.readers.filesystems import unescaped
 from collector.readers.smart import Smart
 from wire.snapshot import DiskHealth, Filesystem
 
-_FSTAB = Path("/etc/fstab")
+_FSTAB = "/etc/fstab"
 
 
 class DiskHealths:
     """Judges the filesystems of a snapshot, and adds what SMART says."""
 
-    def __init__(self, writable: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(self, writable: Collection[tuple[str, str]] = (), root: str = "") -> None:
+        """``root`` is where the host's root is mounted, for a collector in a container; empty for its own."""
+        self._fstab = Path(root + _FSTAB)
         self._smart = Smart()
         self.writable = set(writable)
         """The (device, mount) pairs that were seen writable; kept over a restart by whoever made this object."""
@@ -24,7 +26,9 @@ class DiskHealths:
         """Return the number of failing disks and filesystems, and those that were judged."""
         filesystems = list(filesystems)
         self.writable.update((one.device, one.mount) for one in filesystems if not one.read_only)
-        verdicts = read_only_verdicts(filesystems, fstab_writable(_fstab()), self.writable) + self._smart.read(at)
+        verdicts = read_only_verdicts(
+            filesystems, fstab_writable(_text(self._fstab)), self.writable
+        ) + self._smart.read(at)
         failing = sum(verdict.failing for verdict in verdicts)
         return Part({"disks_failing": float(failing)}, {"disk_health": tuple(verdicts)})
 
@@ -52,10 +56,10 @@ def fstab_writable(text: str) -> frozenset[str]:
     return frozenset(mounts)
 
 
-def _fstab() -> str:
+def _text(fstab: Path) -> str:
     if sys.platform == "win32":
         return ""
     try:
-        return _FSTAB.read_text(errors="surrogateescape")
+        return fstab.read_text(errors="surrogateescape")
     except OSError:
         return ""

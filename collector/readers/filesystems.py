@@ -41,10 +41,14 @@ class Mount(NamedTuple):
 class Filesystems:
     """The host's local filesystems."""
 
+    def __init__(self, root: str = "") -> None:
+        """``root`` is where the host's root is mounted, for a collector in a container; empty for its own."""
+        self._root = root
+
     def read(self, at: float) -> Part:
         """Return the fullest filesystem, the one with most inodes in use, and each of them."""
-        mounts = with_root(parse_mountinfo(read("/proc/self/mountinfo"))) if sys.platform == "linux" else _elsewhere()
-        found = [filesystem for mount in chosen(mounts) if (filesystem := _measure(mount))]
+        mounts = self._mounts() if sys.platform == "linux" else _elsewhere()
+        found = [filesystem for mount in chosen(mounts) if (filesystem := _measure(mount, self._root))]
         if len(found) > MOST_DEVICES:
             found.sort(key=lambda filesystem: filesystem.used_percent, reverse=True)
         inodes = [one.inodes_percent for one in found if not math.isnan(one.inodes_percent)]
@@ -53,6 +57,10 @@ class Filesystems:
             "disk_inodes_percent": max(inodes, default=math.nan),
         }
         return Part(core, {"filesystems": tuple(found[:MOST_DEVICES])})
+
+    def _mounts(self) -> list[Mount]:
+        mounts = parse_mountinfo(read("/proc/self/mountinfo"))
+        return with_root(below(self._root, mounts) if self._root else mounts)
 
 
 def parse_mountinfo(text: bytes) -> list[Mount]:
@@ -77,6 +85,15 @@ def parse_mountinfo(text: bytes) -> list[Mount]:
             )
         )
     return mounts
+
+
+def below(root: str, mounts: Iterable[Mount]) -> list[Mount]:
+    """Return the mounts of a host whose root is mounted at ``root``, named as that host names them."""
+    return [
+        mount._replace(mount=mount.mount.removeprefix(root) or "/")
+        for mount in mounts
+        if f"{mount.mount}/".startswith(f"{root}/")
+    ]
 
 
 def with_root(mounts: list[Mount]) -> list[Mount]:
@@ -112,16 +129,17 @@ def _is_wanted(mount: Mount) -> bool:
     return mount.device.startswith("/dev/") or mount.fstype in ("zfs", _CHROOT) or sys.platform != "linux"
 
 
-def _measure(mount: Mount) -> Filesystem | None:
+def _measure(mount: Mount, root: str) -> Filesystem | None:
     """Return the filesystem with its sizes as df(1) has them: what only root may use is neither used nor free."""
+    path = root + mount.mount
     files = files_used = 0
     try:
         if sys.platform == "win32":
-            size, used, free, _ = psutil.disk_usage(mount.mount)
+            size, used, free, _ = psutil.disk_usage(path)
         else:
-            if not os.path.isdir(mount.mount):  # noqa: PTH112 - a Path cannot be had cheaper
+            if not os.path.isdir(path):  # noqa: PTH112 - a Path cannot be had cheaper
                 return None
-            stat = os.statvfs(mount.mount)
+            stat = os.statvfs(path)
             size, used = stat.f_blocks * stat.f_frsize, (stat.f_blocks - stat.f_bfree) * stat.f_frsize
             free = stat.f_bavail * stat.f_frsize
             files, files_used = stat.f_files, stat.f_files - stat.f_ffree

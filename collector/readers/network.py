@@ -23,7 +23,7 @@ class Network:
 
     def read(self, at: float) -> Part:
         """Return the sums over all interfaces, each interface, and TCP's own figures."""
-        counters = parse_net_dev(read("/proc/net/dev")) if sys.platform == "linux" else _elsewhere()
+        counters = parse_net_dev(_proc_net("dev")) if sys.platform == "linux" else _elsewhere()
         now = Reading(at, {name: values for name, values in counters.items() if not _is_loopback(name)})
         moved = rates(self._before, now)
         self._before = now
@@ -44,7 +44,7 @@ class Network:
 
     def _read_tcp(self, at: float) -> dict[str, float]:
         if sys.platform == "linux":
-            established, retransmitted = parse_snmp(read("/proc/net/snmp"))
+            established, retransmitted = parse_snmp(_proc_net("snmp"))
             now = Reading(at, {"tcp": (retransmitted,)})
             core = {"tcp_connections": established}
             for (rate,) in rates(self._tcp, now).values():
@@ -56,6 +56,15 @@ class Network:
             return {"tcp_connections": sum(one.status == psutil.CONN_ESTABLISHED for one in connections)}
         # Elsewhere only an administrator may list the connections of others.
         return {}
+
+
+def _proc_net(file: str) -> bytes:
+    """Return a file of /proc/net as the machine's first process has it: in a container, that of the host's network."""
+    try:
+        return read(f"/proc/1/net/{file}")
+    except OSError:
+        # Mounted with hidepid, proc(5) shows nobody else's processes.
+        return read(f"/proc/net/{file}")
 
 
 def _is_loopback(name: str) -> bool:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,13 @@ def test_a_filesystem_that_turns_read_only_fails_and_recovers() -> None:
         for at, read_only in enumerate([False, True, False])
     ]
     assert counts == [0, 1, 0]
+
+
+def test_the_fstab_of_a_container_s_host_is_read_where_it_is_mounted(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "fstab").write_text(FSTAB)
+    health = DiskHealths(root=str(tmp_path))
+    assert health.read(0.0, [filesystem("/data", read_only=True)]).core["disks_failing"] == 1
 
 
 def answer(**fields: object) -> bytes:

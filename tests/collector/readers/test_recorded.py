@@ -1,5 +1,7 @@
 """The parsers of /proc on what a kernel gave once, and on what other machines give."""
 
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -161,7 +163,27 @@ def test_the_root_of_a_container_counts_and_the_files_bound_into_it_do_not() -> 
     )
     assert "/" in [mount.mount for mount in chosen(mounts)]
     etc_hosts = mounts[1]._replace(mount=__file__)
-    assert filesystems._measure(etc_hosts) is None
+    assert filesystems._measure(etc_hosts, "") is None
+
+
+def test_a_collector_in_a_container_names_the_mounts_of_its_host_as_the_host_does() -> None:
+    mounts = parse_mountinfo(
+        b"1 0 0:60 / / rw - overlay overlay rw,lowerdir=/l\n"
+        b"2 1 254:0 / /host rw - ext4 /dev/vda1 rw\n"
+        b"3 2 254:1 / /host/srv/data rw - ext4 /dev/vda2 rw\n"
+        b"4 2 0:61 / /host/run rw - tmpfs tmpfs rw\n"
+        b"5 1 254:0 /var/lib/docker/volumes/a/_data /data rw - ext4 /dev/vda1 rw\n"
+        b"6 1 254:2 / /hostage rw - ext4 /dev/vda3 rw\n"
+    )
+    of_host = chosen(filesystems.below("/host", mounts))
+    assert {mount.mount: mount.device for mount in of_host} == {"/": "/dev/vda1", "/srv/data": "/dev/vda2"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/mountinfo")
+def test_the_root_of_the_host_is_measured_where_it_is_mounted(tmp_path: Path) -> None:
+    (root,) = filesystems.Filesystems(str(tmp_path)).read(0.0).details["filesystems"]
+    assert root.mount == "/"
+    assert root.size_bytes == os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
 
 
 def test_temperature_inputs_have_the_name_of_their_chip(tmp_path: Path) -> None:
