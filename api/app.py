@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import redis
 from flask import Flask, Response
 from sqlalchemy import Engine
 
 import migrations
-from api import auth, events, health, hosts, monitor, session
+from api import auth, events, health, hosts, monitor, pages, session
 from api.attempts import Attempts
 from api.context import Context, bind
 from api.parsing import MAX_BODY_BYTES
@@ -27,7 +28,11 @@ _SECURITY_HEADERS = {
 
 
 def create_app(
-    settings: ServerSettings, engine: Engine, own_host: str | None = None, now: Callable[[], float] = time.time
+    settings: ServerSettings,
+    engine: Engine,
+    own_host: str | None = None,
+    now: Callable[[], float] = time.time,
+    page_folder: Path = pages.FOLDER,
 ) -> Flask:
     """Return the API on a database and a Redis; nothing is opened before the first request.
 
@@ -53,13 +58,14 @@ def create_app(
             admin_token=settings.admin_token.encode("utf-8", "surrogateescape"),
             attempts=Attempts(),
             own_host=own_host,
+            pages=page_folder,
             revision=migrations.head(),
             now=now,
         ),
     )
     auth.require_sign_in(app)
     handle_problems(app)
-    for noun in (health, session, hosts, events, monitor):
+    for noun in (health, pages, session, hosts, events, monitor):
         app.register_blueprint(noun.blueprint)
     app.after_request(_secure)
     return app

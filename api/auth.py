@@ -19,6 +19,9 @@ PUBLIC_ENDPOINTS = frozenset(
     {
         "health.healthz",
         "health.readyz",
+        "pages.show_file",
+        "pages.show_page",
+        "pages.show_root",
         "session.sign_in",
     }
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import redis
@@ -25,6 +26,8 @@ class Context:
     attempts: Attempts
     own_host: str | None
     """The name that this machine has as a host, if it is one."""
+    pages: Path
+    """The folder of the page's files."""
     revision: str
     """The database revision that this code is written for."""
     now: Callable[[], float]

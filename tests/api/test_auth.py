@@ -10,6 +10,9 @@ PUBLIC = {
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("POST", "/api/v1/session"),
+    ("GET", "/"),
+    ("GET", "/monitoring-dashboard"),
+    ("GET", "/dashboard/<path:path>"),
 }
 
 

@@ -88,7 +88,6 @@ BAD_BODIES: dict[bytes, tuple[int, str | None]] = {
 }
 
 NOT_FOUND = (
-    "/",
     "/api/v1/nothing",
     "/api/v1/hosts/nobody",
     "/api/v1/hosts/%00",
@@ -103,7 +102,7 @@ NOT_FOUND = (
     f"/api/v1/events/{2**63}",
     f"/api/v1/events/{'9' * 5000}",
     "/api/v1/events/first",
-    "//healthz",
+    "/api//v1/hosts",
 )
 
 
