@@ -40,7 +40,6 @@ NOT_SERVED = (
     "%2fetc%2fpasswd",
     "/etc/hostname.js",
     "main.js%00.png",
-    "main.js/",
     "a" * 5000 + ".js",
 )
 
