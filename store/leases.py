@@ -25,3 +25,8 @@ def claim(connection: Connection, name: str, now: float, period_seconds: float) 
     if not claimed.rowcount:
         return None
     return connection.scalar(select(duties.c.since).where(duties.c.name == name))
+
+
+def last_run(connection: Connection, name: str) -> float | None:
+    """Return when a duty was last taken, None where it never was."""
+    return connection.scalar(select(duties.c.run_at).where(duties.c.name == name, duties.c.run_at > 0))

@@ -20,6 +20,8 @@ from wire.environment import SettingError, data_dir
 from wire.text import visible
 
 _MOST_CLOCK_SKEW_SECONDS = 5.0
+# A worker is at its periodic duties every five seconds.
+_MOST_IDLE_SECONDS = 60.0
 
 Environment = Mapping[str, str]
 
@@ -119,6 +121,21 @@ def _database(known: Environment) -> str:
         return f"{engine.url.render_as_string()} at revision {revision}"
 
 
+def _worker(known: Environment) -> str:
+    from cli.database import open_database
+    from store.engine import reading
+    from store.leases import last_run
+    from wire.keys import TASK_SWEEP
+
+    with open_database(known) as engine, reading(engine) as connection:
+        swept_at = last_run(connection, TASK_SWEEP)
+    idle_seconds = None if swept_at is None else max(0.0, time.time() - swept_at)
+    if idle_seconds is None or idle_seconds > _MOST_IDLE_SECONDS:
+        since = "ever" if idle_seconds is None else f"for {idle_seconds:.0f} s"
+        raise CommandFailed(f"none was at work {since}: start `fleetmedic worker`, or see what its log says")
+    return f"at work {idle_seconds:.0f} s ago"
+
+
 CHECKS: dict[str, Callable[[Environment], str]] = {
     "python": _python,
     "sqlite": _sqlite,
@@ -126,4 +143,5 @@ CHECKS: dict[str, Callable[[Environment], str]] = {
     "redis": _redis,
     "clock": _clock,
     "database": _database,
+    "worker": _worker,
 }

@@ -1,17 +1,35 @@
+import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
 from cli.main import main
+from store.engine import writing
+from store.leases import claim
+from wire.keys import TASK_SWEEP
+from worker.listener import DUTIES
 
 
 @pytest.fixture
-def healthy(monkeypatch: pytest.MonkeyPatch, engine: Engine, redis_url: str, tmp_path: Path) -> None:
-    """A server that lacks nothing."""
+def server(monkeypatch: pytest.MonkeyPatch, engine: Engine, redis_url: str, tmp_path: Path) -> Engine:
+    """A server that lacks nothing but a worker."""
     monkeypatch.setenv("FLEETMEDIC_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("FLEETMEDIC_DATABASE_URL", engine.url.render_as_string(hide_password=False))
     monkeypatch.setenv("FLEETMEDIC_REDIS_URL", redis_url)
+    return engine
+
+
+@pytest.fixture
+def healthy(server: Engine) -> None:
+    """A server that lacks nothing."""
+    _work(server, time.time())
+
+
+def _work(engine: Engine, at: float) -> None:
+    """Leave the traces of a worker."""
+    with writing(engine) as connection:
+        claim(connection, TASK_SWEEP, at, DUTIES[TASK_SWEEP])
 
 
 def _verdicts(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -22,7 +40,7 @@ def _verdicts(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 def test_on_a_healthy_server_every_check_is_ok(healthy: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     verdicts = _verdicts(capsys)
-    assert list(verdicts) == ["python", "sqlite", "data folder", "redis", "clock", "database"]
+    assert list(verdicts) == ["python", "sqlite", "data folder", "redis", "clock", "database", "worker"]
     assert all(verdict.startswith("ok ") for verdict in verdicts.values())
 
 
@@ -50,3 +68,17 @@ def test_what_is_missing_is_named_with_what_to_do(
     assert verdicts[check].startswith("FAILED")
     assert remedy in verdicts[check]
     assert "secret" not in verdicts[check]
+
+
+@pytest.mark.parametrize(
+    ("idle_seconds", "told"), [(None, "none was at work ever"), (300.0, "none was at work for 30")]
+)
+def test_a_server_without_a_worker_is_told(
+    idle_seconds: float | None, told: str, server: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if idle_seconds is not None:
+        _work(server, time.time() - idle_seconds)
+    assert main(["doctor"]) == 1
+    verdicts = _verdicts(capsys)
+    assert told in verdicts["worker"]
+    assert [check for check, verdict in verdicts.items() if verdict.startswith("FAILED")] == ["worker"]
