@@ -102,5 +102,5 @@ def event_document(event: events.Event) -> dict[str, Any]:
         "resolved_at": rfc3339(event.resolved_at),
         "cleared": event.cleared_at is not None,
         "evidence": event.evidence,
-        "script_id": None,
+        "script_id": event.script_id,
     }

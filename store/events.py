@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, bindparam, select, tuple_
+from sqlalchemy import Connection, Select, and_, bindparam, select, tuple_
 
-from store.schema import events, hosts
+from store.schema import events, hosts, scripts
 
 Severity = Literal["low", "medium", "high", "critical"]
 State = Literal["open", "resolved"]
@@ -34,6 +34,8 @@ class Event:
     resolved_at: float | None
     cleared_at: float | None
     evidence: Any
+    script_id: int | None
+    """Of the script that came by itself with it; None where no remedy answers it."""
 
 
 @dataclass(frozen=True)
@@ -86,4 +88,9 @@ def find(connection: Connection, event_id: int) -> Event | None:
 
 
 def _select_events() -> Select[Any]:
-    return select(*events.c, hosts.c.name.label("host")).join(hosts, hosts.c.id == events.c.host_id)
+    own_script = and_(scripts.c.event_id == events.c.id, scripts.c.automatic)
+    return (
+        select(*events.c, hosts.c.name.label("host"), scripts.c.id.label("script_id"))
+        .join(hosts, hosts.c.id == events.c.host_id)
+        .outerjoin(scripts, own_script)
+    )

@@ -4,7 +4,6 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ try:
     import migrations
     from cli.ports import free_port
     from cli.redis_server import RedisServer, start_redis
+    from store.benchmark import temporary_database
     from store.engine import connect
     from tests.browser import Browsers, running_browsers
 except ImportError:
@@ -65,21 +65,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'fleetmedic.db'}"
         return
-    with new_database(request.getfixturevalue("postgres_url")) as url:
+    with temporary_database(request.getfixturevalue("postgres_url")) as url:
         yield url
-
-
-@contextmanager
-def new_database(server_url: str) -> Iterator[str]:
-    """Make an empty database on a Postgres and drop it when the block ends; give its URL."""
-    name = f"test_{secrets.token_hex(6)}"
-    admin = connect(server_url).execution_options(isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield server_url.replace("/postgres?", f"/{name}?")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.dispose()
 
 
 @pytest.fixture
