@@ -1,0 +1,115 @@
+/** Every request that the page makes. Each returns what the API answered, or throws RequestFailed. */
+
+const TIMEOUT_MS = 20_000;
+
+/** An answer other than success, or none. The message is for the person who reads it. */
+export class RequestFailed extends Error {
+  /** `status` is 0 when the server did not answer; `field` names the parameter at fault, where one is. */
+  constructor(message, status, field = null) {
+    super(message);
+    this.status = status;
+    this.field = field;
+  }
+}
+
+let serverAheadMs = 0;
+let tellSignedOut = () => {};
+
+/** Return the server's time in milliseconds: times in answers are its own, and a browser's clock may be wrong. */
+export function serverNow() {
+  return Date.now() + serverAheadMs;
+}
+
+/** Call `listener` whenever an answer says that nobody is signed in. */
+export function onSignedOut(listener) {
+  tellSignedOut = listener;
+}
+
+export const signInWithCode = (code) => send("POST", "/api/v1/session", { code });
+export const signInWithToken = (token) => send("POST", "/api/v1/session", { token });
+export const signOut = () => send("DELETE", "/api/v1/session");
+
+/** Tell whether this browser is signed in. */
+export async function isSignedIn() {
+  try {
+    await get("/api/v1/session");
+    return true;
+  } catch (error) {
+    if (error.status === 401) return false;
+    throw error;
+  }
+}
+
+export const fleetSummary = (signal) => get("/api/v1/fleet/summary", {}, signal);
+export const listHosts = (query, signal) => get("/api/v1/hosts", query, signal);
+export const showHost = (host, signal) => get(`/api/v1/hosts/${part(host)}`, {}, signal);
+export const showMetrics = (host, query, signal) => get(`/api/v1/hosts/${part(host)}/metrics`, query, signal);
+export const listProcesses = (host, signal) => get(`/api/v1/hosts/${part(host)}/processes`, {}, signal);
+
+/** Show how a host is and the fleet around it; without a host, the one that the server itself would take. */
+export const monitorStatus = (host, signal) => get("/api/agent/monitor/status", { host }, signal);
+export const startMonitoring = (host) => send("POST", "/api/agent/monitor/start", { host });
+export const stopMonitoring = (host) => send("POST", "/api/agent/monitor/stop", { host });
+export const clearResolved = (host) => send("POST", "/api/agent/monitor/clear", { host });
+
+export const listEvents = (query, signal) => get("/api/v1/events", query, signal);
+/** List the last events that nobody cleared. */
+export const recentEvents = (query, signal) => get("/api/agent/monitor/events", query, signal);
+
+export const listRemedies = (signal) => get("/api/agent/generate-script/list", {}, signal);
+/** Ask for a script; one that takes long comes back as `{id, state: "queued"}`. */
+export const generateScript = (asked) => send("POST", "/api/agent/generate-script", asked);
+export const showScript = (id, signal) => get(`/api/v1/scripts/${part(id)}`, {}, signal);
+export const saveScript = (id) => send("POST", "/api/agent/generate-script/save", { id });
+/** Return where a script can be downloaded from. */
+export const scriptDownload = (id) => `/api/v1/scripts/${part(id)}/download`;
+
+export const optimize = (host, signal) => get("/api/agent/optimize", { host }, signal);
+
+/** Open the stream of changes (server-sent events: snapshots, events, scripts) of one host, or of all for null. */
+export const openStream = (host) => new EventSource(address("/api/v1/stream", { host }));
+
+function part(text) {
+  return encodeURIComponent(String(text));
+}
+
+function get(path, query = {}, signal = undefined) {
+  return send("GET", address(path, query), undefined, signal);
+}
+
+function address(path, query) {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const search = new URLSearchParams(given).toString();
+  return search ? `${path}?${search}` : path;
+}
+
+async function send(method, path, body = undefined, signal = undefined) {
+  const headers = body === undefined ? {} : { "Content-Type": "application/json" };
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  let response;
+  let document;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    document = await content(response);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new RequestFailed("The server does not answer. Is Fleetmedic still running?", 0);
+  }
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  // The header has whole seconds only: a difference below two is none.
+  if (date) serverAheadMs = Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
+  if (response.ok) return document;
+  if (response.status === 401 && path !== "/api/v1/session") tellSignedOut();
+  throw new RequestFailed(document?.detail ?? `The server answered ${response.status}.`, response.status, document?.field);
+}
+
+async function content(response) {
+  const text = await response.text();
+  if (!(response.headers.get("Content-Type") ?? "").includes("json")) return null;
+  return text ? JSON.parse(text) : null;
+}

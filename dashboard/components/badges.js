@@ -1,0 +1,15 @@
+/** Severity and health: by colour, by icon and by word. */
+
+import { html } from "../html.js";
+import { HEALTH } from "../vocabulary.js";
+import { Icon } from "./icon.js";
+
+/** How bad an event is. */
+export function SeverityBadge({ severity }) {
+  return html`<span class="badge tone-${severity}"><${Icon} name=${severity} />${severity}</span>`;
+}
+
+/** How a host is. */
+export function HealthBadge({ health }) {
+  return html`<span class="badge tone-${health}"><${Icon} name=${health} />${HEALTH[health] ?? health}</span>`;
+}

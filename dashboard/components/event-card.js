@@ -1,0 +1,47 @@
+/** One open event. */
+
+import { useContext } from "preact/hooks";
+import { html } from "../html.js";
+import { visibleText } from "../visible.js";
+import { eventType } from "../vocabulary.js";
+import { Ago, At } from "./ago.js";
+import { SeverityBadge } from "./badges.js";
+import { Evidence } from "./evidence.js";
+import { HostText } from "./host-text.js";
+import { Icon } from "./icon.js";
+import { ScriptContext } from "./script-context.js";
+
+/** What, where, how bad, since when, why, and the way to its script. */
+export function EventCard({ event, withHost }) {
+  const open = useContext(ScriptContext);
+  const { title, value } = eventType(event.type);
+  const now = value(event.value);
+  const limit = value(event.limit);
+  const peak = value(event.peak_value);
+  const ask = () => open({ key: `event ${event.id}`, event });
+  return html`<li class="event tone-${event.severity}">
+    <div class="event-head">
+      <${SeverityBadge} severity=${event.severity} />
+      <span class="event-age">since <${Ago} at=${event.opened_at} /></span>
+    </div>
+    <h3>${visibleText(title)} <code>${visibleText(event.type)}</code></h3>
+    ${(withHost || event.subject !== event.host) &&
+    html`<p class="event-subject">
+      ${withHost && html`<span class="tag"><${HostText} text=${event.host} /></span>`}
+      ${event.subject !== event.host && html`<${HostText} text=${event.subject} />`}
+    </p>`}
+    ${now !== null &&
+    html`<p class="event-figures">
+      <b>${now}</b>
+      ${limit !== null && html`<span>limit ${limit}</span>`}
+      ${peak !== null && event.peak_at && html`<span>peak ${peak} at <${At} at=${event.peak_at} /></span>`}
+    </p>`}
+    <div class="event-foot">
+      <${Evidence} evidence=${event.evidence} />
+      ${event.script_id !== null &&
+      html`<button type="button" class="small primary" onClick=${ask} aria-label="Fix script for ${visibleText(title)}, ${visibleText(event.subject, 40)}">
+        <${Icon} name="script" />Fix script
+      </button>`}
+    </div>
+  </li>`;
+}

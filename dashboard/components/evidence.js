@@ -1,0 +1,63 @@
+/** What was seen when an event opened. */
+
+import { bytes, clock, duration, percent } from "../format.js";
+import { html } from "../html.js";
+import { visibleText } from "../visible.js";
+import { HostText } from "./host-text.js";
+
+const FORMATS = [
+  [/_percent$/, percent],
+  [/_bytes$/, bytes],
+  [/_seconds$/, duration],
+  [/(_at|_time|_seen)$/, (seconds) => clock(seconds * 1000, Date.now())],
+];
+// Said elsewhere, or of no use to a reader.
+const LEFT_OUT = new Set(["taken_at"]);
+const MOST_SHOWN = 1024;
+
+/** A part to be opened; nothing where nothing was seen. */
+export function Evidence({ evidence }) {
+  const parts = Object.entries(evidence ?? {}).filter(([name]) => !LEFT_OUT.has(name));
+  if (parts.length === 0) return html`<span></span>`;
+  return html`<details class="evidence">
+    <summary>Evidence</summary>
+    ${parts.map(([name, value]) => html`<${Part} key=${name} name=${name} value=${value} />`)}
+  </details>`;
+}
+
+function Part({ name, value }) {
+  if (name === "processes" && Array.isArray(value)) return html`<${Processes} processes=${value} />`;
+  if (name === "process" && value) return html`<${Processes} processes=${[value]} />`;
+  if (value !== null && typeof value === "object") {
+    return html`<dl>${Object.entries(value).map(([field, one]) => html`<${Field} key=${field} name=${field} value=${one} />`)}</dl>`;
+  }
+  return html`<dl><${Field} name=${name} value=${value} /></dl>`;
+}
+
+function Field({ name, value }) {
+  const format = typeof value === "number" && FORMATS.find(([pattern]) => pattern.test(name))?.[1];
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return html`<div>
+    <dt>${visibleText(name.replaceAll("_", " "), 60)}</dt>
+    <dd>${format ? format(value) : html`<${HostText} text=${text} limit=${MOST_SHOWN} />`}</dd>
+  </div>`;
+}
+
+function Processes({ processes }) {
+  return html`<table>
+    <thead>
+      <tr><th scope="col">Process</th><th scope="col" class="number">CPU</th><th scope="col" class="number">Memory</th></tr>
+    </thead>
+    <tbody>
+      ${processes.map(
+        (process) => html`<tr key=${`${process.pid} ${process.start_time}`}>
+          <th scope="row" title=${visibleText(process.command || process.name)}>
+            <${HostText} text=${process.name} limit=${40} /> <small>${process.pid}</small>
+          </th>
+          <td class="number">${percent(process.cpu_percent)}</td>
+          <td class="number">${percent(process.memory_percent)}</td>
+        </tr>`,
+      )}
+    </tbody>
+  </table>`;
+}

@@ -1,0 +1,42 @@
+/** The head of a host's page: its name, its health, how fresh it is, start and stop. */
+
+import { duration } from "../format.js";
+import { freshness } from "../freshness.js";
+import { html } from "../html.js";
+import { useNow } from "../resource.js";
+import { Ago } from "./ago.js";
+import { HealthBadge } from "./badges.js";
+import { HostText } from "./host-text.js";
+import { MonitorControls } from "./monitor-controls.js";
+import { Notice } from "./notice.js";
+
+/** The head of this host's page; `onChanged` is called when monitoring was started or stopped. */
+export function HostSummary({ host, onChanged }) {
+  const now = useNow();
+  const fresh = freshness(host, now);
+  const uptime = host.metrics.uptime_seconds;
+  return html`
+    <section class="summary" aria-label="Host ${host.name}">
+      <div class="summary-name">
+        <h1><${HostText} text=${host.name} /></h1>
+        <${HealthBadge} health=${host.health} />
+        <span class="freshness freshness-${fresh}">
+          ${host.last_seen === null ? "never seen" : html`last seen <${Ago} at=${host.last_seen} />`}
+        </span>
+      </div>
+      <p class="facts">
+        ${host.os_name && html`<span><${HostText} text=${host.os_name} /></span>`}
+        ${host.cpu_count > 0 && html`<span>${host.cpu_count} ${host.cpu_count === 1 ? "CPU" : "CPUs"}</span>`}
+        ${uptime !== null && html`<span>up ${duration(uptime)}</span>`}
+        ${host.interval_seconds && html`<span>every ${duration(host.interval_seconds)}</span>`}
+        ${host.tags.map((tag) => html`<span class="tag" key=${tag}><${HostText} text=${tag} /></span>`)}
+      </p>
+      <${MonitorControls} host=${host.id} running=${host.monitoring} onChanged=${onChanged} />
+    </section>
+    ${fresh === "paused" && html`<${Notice} tone="info">Monitoring is stopped: nothing new comes in until you start it.<//>`}
+    ${fresh === "never" && html`<${Notice} tone="info">No snapshot has come yet. Is the collector of this host running?<//>`}
+    ${fresh === "late" && html`<${Notice} tone="warning">
+      The host is silent: last seen <${Ago} at=${host.last_seen} />. All figures are from then.
+    <//>`}
+  `;
+}

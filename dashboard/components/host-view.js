@@ -1,0 +1,45 @@
+/** One host: how it is, its metrics, its events, what would help it. */
+
+import { showHost } from "../api.js";
+import { html } from "../html.js";
+import { concerns } from "../live.js";
+import { useResource } from "../resource.js";
+import { Charts } from "./charts.js";
+import { Events } from "./events.js";
+import { HostSummary } from "./host-summary.js";
+import { MetricTiles } from "./metric-tiles.js";
+import { Loading, Notice } from "./notice.js";
+import { Optimize } from "./optimize.js";
+import { ProcessTable } from "./process-table.js";
+
+/** The host of this name. */
+export function HostView({ name, onEveryHost }) {
+  const resource = useResource(
+    `host ${name}`,
+    (signal) => showHost(name, signal),
+    (change) => concerns(change, "snapshots", host?.id) || concerns(change, "events", host?.id),
+  );
+  const host = resource.data;
+  if (host === undefined) {
+    if (!resource.error) return html`<${Loading} what="the host" rows=${6} />`;
+    return html`
+      <${Notice} tone="error" onRetry=${resource.reload}>${resource.error.message}<//>
+      <p><button type="button" onClick=${onEveryHost}>Show all hosts</button></p>
+    `;
+  }
+  return html`
+    ${resource.error && html`<${Notice} tone="error" onRetry=${resource.reload}>
+      What you see may be old. ${resource.error.message}
+    <//>`}
+    <${HostSummary} host=${host} onChanged=${resource.reload} />
+    <${MetricTiles} host=${host} />
+    <div class="columns">
+      <div class="column-events"><${Events} host=${host} /></div>
+      <div class="column-metrics">
+        <${Charts} host=${host} />
+        <${ProcessTable} host=${host} />
+      </div>
+      <div class="column-advice"><${Optimize} host=${host} /></div>
+    </div>
+  `;
+}

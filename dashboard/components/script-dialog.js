@@ -1,0 +1,66 @@
+/** The dialog of a script: ask for one, read it, take it away. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { generateScript, listRemedies, showScript } from "../api.js";
+import { html } from "../html.js";
+import { concerns } from "../live.js";
+import { useAction, useResource } from "../resource.js";
+import { Icon } from "./icon.js";
+import { Loading, Notice } from "./notice.js";
+import { ScriptForm } from "./script-form.js";
+import { ScriptView } from "./script-view.js";
+
+const QUEUED_POLL_MS = 1000;
+
+/** Shows what `asked` names (see script-context.js), over the rest of the page. Escape closes it. */
+export function ScriptDialog({ asked, onClosed }) {
+  const dialog = useRef(null);
+  useEffect(() => dialog.current.showModal(), []);
+  const close = () => dialog.current.close();
+
+  const [scriptId, setScriptId] = useState(asked.scriptId ?? asked.event?.script_id ?? null);
+  const [isForm, setForm] = useState(scriptId === null);
+  const remedies = useResource("remedies", listRemedies, () => false);
+  const templates = remedies.data?.templates ?? [];
+  const [generate, generating] = useAction(async (wanted) => {
+    const { id } = await generateScript(wanted);
+    setScriptId(id);
+    setForm(false);
+  });
+
+  return html`<dialog ref=${dialog} class="script-dialog" aria-labelledby="script-title" onClose=${onClosed}>
+    <button type="button" class="quiet dialog-close" onClick=${close} aria-label="Close"><${Icon} name="close" /></button>
+    ${remedies.error && html`<${Notice} tone="error" onRetry=${remedies.reload}>${remedies.error.message}<//>`}
+    ${isForm
+      ? remedies.data
+        ? html`<${ScriptForm} asked=${asked} templates=${templates} state=${generating} onGenerate=${generate}
+            onCancel=${scriptId === null ? null : () => setForm(false)} />`
+        : !remedies.error && html`<h2 id="script-title">Script</h2><${Loading} what="the remedies" rows=${5} />`
+      : html`<${Shown} key=${scriptId} id=${scriptId} templates=${templates} state=${generating} onGenerate=${generate}
+          onChange=${(script) => {
+            asked.issueType = script.issue_type;
+            asked.host = script.host;
+            asked.parameters = script.parameters ?? script.given;
+            asked.scriptType = script.script_type;
+            setForm(true);
+          }} />`}
+  </dialog>`;
+}
+
+function Shown({ id, templates, state, onGenerate, onChange }) {
+  const script = useResource(`script ${id}`, (signal) => showScript(id, signal), (change) => concerns(change, "scripts", id));
+  const isQueued = script.data?.state === "queued";
+  useEffect(() => {
+    if (!isQueued) return undefined;
+    // A message of its end may have been before this dialog listened.
+    const timer = setInterval(script.reload, QUEUED_POLL_MS);
+    return () => clearInterval(timer);
+  }, [isQueued]);
+  if (script.error && !script.data) {
+    return html`<h2 id="script-title">Script</h2>
+      <${Notice} tone="error" onRetry=${script.reload}>${script.error.message}<//>`;
+  }
+  if (!script.data) return html`<h2 id="script-title">Script</h2><${Loading} what="the script" rows=${8} />`;
+  const template = templates.find((one) => one.issue_type === script.data.issue_type);
+  return html`<${ScriptView} script=${script.data} template=${template} state=${state} onGenerate=${onGenerate} onChange=${onChange} />`;
+}

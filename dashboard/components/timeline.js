@@ -1,0 +1,64 @@
+/** What happened lately, the newest first. */
+
+import { useContext } from "preact/hooks";
+import { clearResolved } from "../api.js";
+import { clock, duration } from "../format.js";
+import { html } from "../html.js";
+import { useAction, useNow } from "../resource.js";
+import { visibleText } from "../visible.js";
+import { eventType } from "../vocabulary.js";
+import { HostText } from "./host-text.js";
+import { Icon } from "./icon.js";
+import { Loaded } from "./notice.js";
+import { Panel } from "./panel.js";
+import { ScriptContext } from "./script-context.js";
+
+/** The recent events of a host, or of all when it is null; the resolved ones can be cleared away. */
+export function Timeline({ recent, host, onCleared }) {
+  const [clear, { busy, error, done }] = useAction(() => clearResolved(host ? host.id : "*").finally(onCleared));
+  const isClearable = recent.data?.events.some((event) => event.state === "resolved");
+  const actions = html`
+    <span class="action-done" role="status">${done ? `${done.cleared} cleared` : ""}</span>
+    <button type="button" class="quiet small" disabled=${busy || !isClearable} onClick=${clear}
+      title="Hide resolved events from this list; nothing is deleted">
+      ${busy ? "Clearing…" : "Clear resolved"}
+    </button>
+  `;
+  return html`<${Panel} title="Timeline" id="timeline" data-testid="timeline" actions=${actions}>
+    ${error && html`<p class="action-error" role="alert">${error.message}</p>`}
+    <${Loaded} resource=${recent} what="recent events">
+      ${({ events }) =>
+        events.length === 0
+          ? html`<p class="empty">No events.</p>`
+          : html`<ol class="timeline">
+              ${events.map((event) => html`<${Entry} key=${event.id} event=${event} withHost=${host === null} />`)}
+            </ol>`}
+    <//>
+  <//>`;
+}
+
+function Entry({ event, withHost }) {
+  const open = useContext(ScriptContext);
+  const now = useNow();
+  const { title } = eventType(event.type);
+  const end = event.resolved_at ? Date.parse(event.resolved_at) : now;
+  const lasted = duration((end - Date.parse(event.opened_at)) / 1000);
+  return html`<li class="tone-${event.severity} is-${event.state}">
+    <span class="timeline-icon"><${Icon} name=${event.state === "open" ? event.severity : "resolved"} /></span>
+    <div>
+      <p>
+        <span class="timeline-title">${visibleText(title)}</span>
+        <span class="timeline-severity">${event.severity}</span>
+      </p>
+      <p class="timeline-note">
+        <time datetime=${event.opened_at}>${clock(Date.parse(event.opened_at), now)}</time>,
+        ${event.state === "open" ? ` open for ${lasted}` : ` resolved after ${lasted}`}
+        ${withHost && html`, <${HostText} text=${event.host} limit=${32} />`}
+        ${event.subject !== event.host && html`, <${HostText} text=${event.subject} limit=${48} />`}
+      </p>
+    </div>
+    ${event.script_id !== null &&
+    html`<button type="button" class="quiet small" onClick=${() => open({ key: `event ${event.id}`, event })}
+      aria-label="Script for ${visibleText(title)}, ${visibleText(event.subject, 40)}">Script</button>`}
+  </li>`;
+}

@@ -1,0 +1,35 @@
+/** What the API's words mean to a reader. */
+
+import { duration, percent } from "./format.js";
+
+/** Severities, the worst first. */
+export const SEVERITIES = ["critical", "high", "medium", "low"];
+
+/** Event types: a title, and how their values are shown. */
+export const EVENT_TYPES = {
+  cpu_high: { title: "CPU stays high", value: percent },
+  cpu_spike: { title: "CPU leapt up", value: percent },
+  memory_high: { title: "Memory is short", value: percent },
+  disk_full: { title: "Filesystem nearly full", value: percent },
+  disk_forecast: { title: "Filesystem will be full", value: duration },
+  process_memory_high: { title: "One process holds much memory", value: percent },
+  service_down: { title: "Service does not run", value: () => null },
+  disk_health: { title: "Disk fails", value: () => null },
+  host_down: { title: "Host is silent", value: duration },
+  host_cloned: { title: "Two hosts use one key", value: () => null },
+  deviation: { title: "Unlike its own past", value: (value) => String(value) },
+};
+
+/** Return title and formatter of an event type, also of one that this page does not know. */
+export function eventType(type) {
+  return EVENT_TYPES[type] ?? { title: type.replaceAll("_", " "), value: (value) => (value === null ? null : String(value)) };
+}
+
+export const HEALTH = {
+  healthy: "Healthy",
+  warning: "Warning",
+  critical: "Critical",
+  unknown: "Not seen yet",
+};
+
+export const SCRIPT_TYPES = { bash: "bash", powershell: "PowerShell" };
