@@ -9,12 +9,13 @@ from flask import Flask, Response
 from sqlalchemy import Engine
 
 import migrations
-from api import auth, events, health, hosts, monitor, pages, session
+from api import auth, events, health, hosts, monitor, pages, session, stream
 from api.attempts import Attempts
 from api.context import Context, bind
 from api.parsing import MAX_BODY_BYTES
 from api.problems import handle_problems
 from api.queue import Queue
+from api.streams import Streams
 from store.settings import ServerSettings
 
 _REDIS_TIMEOUT_SECONDS = 2.0
@@ -33,6 +34,7 @@ def create_app(
     own_host: str | None = None,
     now: Callable[[], float] = time.time,
     page_folder: Path = pages.FOLDER,
+    streams: Streams | None = None,
 ) -> Flask:
     """Return the API on a database and a Redis; nothing is opened before the first request.
 
@@ -57,6 +59,7 @@ def create_app(
             queue=Queue(settings.redis_url),
             admin_token=settings.admin_token.encode("utf-8", "surrogateescape"),
             attempts=Attempts(),
+            streams=streams or Streams(),
             own_host=own_host,
             pages=page_folder,
             revision=migrations.head(),
@@ -65,7 +68,7 @@ def create_app(
     )
     auth.require_sign_in(app)
     handle_problems(app)
-    for noun in (health, pages, session, hosts, events, monitor):
+    for noun in (health, pages, session, hosts, events, monitor, stream):
         app.register_blueprint(noun.blueprint)
     app.after_request(_secure)
     return app

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from api.attempts import Attempts
 from api.queue import Queue
+from api.streams import Streams
 
 _EXTENSION = "fleetmedic"
 
@@ -24,6 +25,7 @@ class Context:
     queue: Queue
     admin_token: bytes
     attempts: Attempts
+    streams: Streams
     own_host: str | None
     """The name that this machine has as a host, if it is one."""
     pages: Path

@@ -9,25 +9,32 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
 
 import migrations
 from api.app import create_app
+from api.streams import MAX_STREAMS, Streams
 from store.engine import UnsafeSqlite, connect
 from store.settings import ServerSettings
+from wire.logs import log_to_stderr
 from wire.text import visible
 
-_THREADS = 8
+# A stream holds its thread for as long as it is open: as many again are there for everything else.
+_THREADS = 2 * MAX_STREAMS
 _BACKLOG = 512
 _GRACE_SECONDS = 2
 
 
 def main(settings: ServerSettings, host: str, port: int) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code, 1 when it cannot start (with the reason on stderr)."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(logging.WARNING)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         engine = connect(settings.database_url)
-        app = create_app(settings, engine, socket.gethostname())
+        streams = Streams()
+        app = create_app(settings, engine, socket.gethostname(), streams=streams)
         listener = _bind(host, port)
         migrations.wait_until_current(engine, _say)
         listener.listen(_BACKLOG)
@@ -40,7 +47,7 @@ def main(settings: ServerSettings, host: str, port: int) -> int:
     # No connection may be shared with the child that gunicorn forks; the app has opened none yet.
     engine.dispose()
     try:
-        _Server(app, listener).run()
+        _Server(app, listener, streams).run()
     except SystemExit as stopped:
         return stopped.code if isinstance(stopped.code, int) else 0
     return 0
@@ -49,8 +56,9 @@ def main(settings: ServerSettings, host: str, port: int) -> int:
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn, configured here and by nothing else."""
 
-    def __init__(self, app: Flask, listener: socket.socket) -> None:
+    def __init__(self, app: Flask, listener: socket.socket, streams: Streams) -> None:
         self._app = app
+        self._streams = streams
         self._address = f"http://{_shown(*listener.getsockname()[:2])}"
         self._descriptor = listener.detach()
         super().__init__()
@@ -64,16 +72,30 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "graceful_timeout": _GRACE_SECONDS,
             "keepalive": 5,
             "loglevel": "warning",
+            "logger_class": _Log,
             "accesslog": None,
             "control_socket_disable": True,
             "proc_name": "fleetmedic-api",
             "when_ready": lambda _arbiter: _say(f"listening on {self._address}"),
+            "post_worker_init": self._end_streams_with,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
         return self._app
+
+    def _end_streams_with(self, worker: Worker) -> None:
+        self._streams.are_to_end = lambda: not worker.alive
+
+
+class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's log as part of this process's: it quotes what strangers sent."""
+
+    def setup(self, cfg: Config) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from collector.settings import CollectorSettings
 from collector.snapshots import Sampler
 from collector.spool import Spool
 from collector.wake import Wake
+from wire.logs import log_to_stderr
 from wire.text import visible
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _FAREWELL_SECONDS = 1.0
 
 def main(settings: CollectorSettings) -> int:
     """Collect and push until SIGTERM or SIGINT; returns the exit code. Must run in the main thread."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(logging.INFO)
     folder = settings.data_dir / "collector"
     try:
         link = Link(settings.redis_url, settings.host_id, settings.key)

@@ -1,7 +1,7 @@
 """An API on a real database and a real Redis, and rows for it to show."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,15 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, insert, update
 
+import migrations
 from api.app import create_app
-from store.engine import writing
+from api.streams import Streams
+from cli.ports import free_port
+from store.engine import connect, writing
 from store.enrollment import enroll
 from store.schema import events, host_details, host_state, hosts, snapshots
 from store.settings import ServerSettings
+from tests.api.served import Served
 from wire.snapshot import Details, encode_details
 
 NOW = 1_800_000_000.0
@@ -86,15 +90,16 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> ServerSetting
 
 @pytest.fixture
 def make_client(settings: ServerSettings, engine: Engine) -> Callable[..., FlaskClient]:
-    """Makes clients that send the token: of apps with another own host, database, clock or settings."""
+    """Makes clients that send the token: of apps with another own host, database, clock, streams or settings."""
 
     def make(
         own_host: str | None = None,
         database: Engine = engine,
         now: Callable[[], float] = lambda: NOW,
+        streams: Streams | None = None,
         **changes: Any,
     ) -> FlaskClient:
-        app = create_app(dataclasses.replace(settings, **changes), database, own_host, now)
+        app = create_app(dataclasses.replace(settings, **changes), database, own_host, now, streams=streams)
         client = app.test_client()
         client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {TOKEN}"
         return client
@@ -105,3 +110,33 @@ def make_client(settings: ServerSettings, engine: Engine) -> Callable[..., Flask
 @pytest.fixture
 def client(make_client: Callable[..., FlaskClient]) -> FlaskClient:
     return make_client()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """The URL of an empty SQLite database."""
+    return f"sqlite:///{tmp_path / 'served.db'}"
+
+
+@pytest.fixture
+def upgraded(database: str) -> str:
+    """The same with all tables."""
+    engine = connect(database)
+    migrations.upgrade(engine)
+    engine.dispose()
+    return database
+
+
+@pytest.fixture
+def serve(database: str, redis_url: str) -> Iterator[Callable[..., Served]]:
+    """Starts API processes on that database, and ends those that are left."""
+    started: list[Served] = []
+
+    def start(port: int | None = None, host: str = "127.0.0.1", **changes: str) -> Served:
+        environment = {"FLEETMEDIC_DATABASE_URL": database, "FLEETMEDIC_REDIS_URL": redis_url} | changes
+        started.append(Served(port or free_port(), host, environment))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.end()

@@ -1,7 +1,11 @@
 from collections.abc import Callable
 
+import pytest
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
+
+# One will do: what the database does is not what is tried here.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 NOW = 1_800_000_000.0
 TOKEN = "a token for tests"
