@@ -75,7 +75,6 @@ class Inboxes:
             "on",
             f">{password}",
             "-@all",
-            "+client|setinfo",
             "+ping",
             "(+rpush %W~fleetmedic:in:*)",
             "(+get %R~fleetmedic:ack:* %R~fleetmedic:config:* %R~fleetmedic:full:*)",

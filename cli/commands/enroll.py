@@ -112,11 +112,12 @@ def _let_in(arguments: Namespace, connection: "Connection", redis: "Redis") -> "
         services=arguments.service,
         interval_seconds=arguments.interval,
     )
-    if arguments.key_file:
-        keep_key(arguments.key_file, host)
     lasting = ensure_redis_users(redis, [(host.id, host.key)])
     config = HostConfig(interval_seconds=arguments.interval, services=tuple(arguments.service))
     redis.set(keys.config(host.id), encode_config(config))
+    if arguments.key_file:
+        # Last, since a collector may be waiting for it.
+        keep_key(arguments.key_file, host)
     return host, lasting
 
 

@@ -10,6 +10,7 @@ from redis.retry import Retry
 from cli.ports import free_port
 from cli.redis_server import RedisServer, find_redis_server, start_redis
 from cli.redis_users import ensure_redis_users
+from collector.link import Link
 from wire import keys
 
 HOST = 7
@@ -50,6 +51,12 @@ def test_a_host_pushes_and_reads_what_is_meant_for_it_in_one_round_trip(host: re
     assert push.execute() == [2, b"1:1", b"{}", None]
 
 
+def test_an_error_shows_no_password(host: redis.Redis) -> None:
+    with pytest.raises(redis.RedisError, match="no permissions") as raised:
+        ensure_redis_users(host, [(HOST, KEY)])
+    assert keys.redis_password(KEY) not in str(raised.value)
+
+
 REFUSED: dict[str, Callable[[redis.Redis], object]] = {
     "read its inbox": lambda host: host.lrange(keys.inbox(SHARD), 0, -1),
     "pop from its inbox": lambda host: host.lpop(keys.inbox(SHARD)),
@@ -87,13 +94,13 @@ def test_a_host_may_do_nothing_else(host: redis.Redis, attempt: Callable[[redis.
         attempt(host)
 
 
-def test_a_client_that_connects_as_a_host_leaves_no_refusal_in_the_log(
-    redis_server: RedisServer, host: redis.Redis
-) -> None:
+def test_a_collector_leaves_no_refusal_in_the_log(redis_server: RedisServer, host: redis.Redis) -> None:
+    link = Link(_without_password(redis_server.url), HOST, KEY)
     with redis.Redis.from_url(redis_server.url) as administrator:
         administrator.execute_command("ACL", "LOG", "RESET")
-        host.get(keys.ack(HOST))
-        host.ping()
+        link.open()
+        link.exchange([("RPUSH", keys.inbox(SHARD), b"entry"), ("GET", keys.ack(HOST)), ("GET", keys.full(SHARD))])
+        link.close()
         assert administrator.execute_command("ACL", "LOG") == []
 
 
