@@ -40,7 +40,7 @@ def _connect_postgres(url: URL) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "fleetmedic"},
+        connect_args={"connect_timeout": 5, "application_name": "fleetmedic", "client_encoding": "utf8"},
     )
 
     @event.listens_for(engine, "connect")
