@@ -6,8 +6,8 @@ const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const JOIN = "\u00a0";
 
 /** 34.4 % */
-export function percent(value) {
-  return isMissing(value) ? NONE : `${value.toFixed(value >= 99.95 ? 0 : 1)}${JOIN}%`;
+export function percent(value, digits = 1) {
+  return isMissing(value) ? NONE : `${value.toFixed(value >= 99.95 ? 0 : digits)}${JOIN}%`;
 }
 
 /** 3.1 GiB */

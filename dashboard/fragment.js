@@ -12,9 +12,9 @@ export function chosenHost() {
   return read().get("host");
 }
 
-/** Put the host into the address, so that a reload or a bookmark shows it again. */
-export function rememberHost(name) {
-  history.replaceState(null, "", `#${new URLSearchParams({ host: name })}`);
+/** Put the host into the address, so that a reload, a bookmark or the way back shows it again. */
+export function chooseHost(name) {
+  location.hash = new URLSearchParams({ host: name });
 }
 
 function read() {

@@ -7,7 +7,7 @@ import { columns } from "../history.js";
 import { html } from "../html.js";
 
 const HEIGHT = 132;
-const AXIS_WIDTH = 58;
+const AXIS_WIDTH = 62;
 // Nothing is missing between two points that are no farther apart than these.
 const GAP_STEPS = 1.5;
 const GAP_INTERVALS = 2.5;
@@ -100,7 +100,7 @@ function options(chart, span, place, setCursor) {
   return {
     width: place.clientWidth || 300,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: {
       sync: { key: "charts", setSeries: false },
@@ -136,11 +136,10 @@ function lonePoints(self, i, isShown, gaps) {
 
 /** Return a round number that the highest value stays below. */
 function ceiling(most, chart) {
-  const least = chart.isBytes ? 1024 : 1;
-  const wanted = Math.max(most ?? 0, least) * 1.05;
-  const unit = chart.isBytes ? 1024 ** Math.floor(Math.log(wanted) / Math.log(1024)) : 1;
-  const power = 10 ** Math.floor(Math.log10(wanted / unit));
-  return [1, 2, 4, 6, 8, 10].map((factor) => factor * power * unit).find((round) => round >= wanted);
+  const wanted = Math.max(most ?? 0, chart.isBytes ? 1024 : 1) * 1.02;
+  if (chart.isBytes) return 2 ** Math.ceil(Math.log2(wanted));
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  return [1, 2, 4, 6, 8, 10].map((factor) => factor * power).find((round) => round >= wanted);
 }
 
 function splits(most) {

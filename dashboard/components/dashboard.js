@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { listHosts, monitorStatus } from "../api.js";
-import { chosenHost, rememberHost } from "../fragment.js";
+import { chooseHost, chosenHost } from "../fragment.js";
 import { html } from "../html.js";
 import { Live } from "../live.js";
 import { LiveContext, useResource } from "../resource.js";
@@ -36,10 +36,11 @@ function Chosen({ live, onSignedOut }) {
   const shown = host ?? usual.data?.host;
   useEffect(() => (shown === undefined ? undefined : live.start(shown === EVERY_HOST ? null : shown)), [live, shown]);
 
-  function choose(name) {
-    rememberHost(name);
-    setHost(name);
-  }
+  useEffect(() => {
+    const follow = () => setHost(chosenHost());
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, []);
 
   return html`<${ScriptContext.Provider} value=${setAsked}>
     <a class="skip" href="#content" onClick=${skip}>Skip to content</a>
@@ -49,15 +50,15 @@ function Chosen({ live, onSignedOut }) {
       everyHost=${EVERY_HOST}
       search=${search}
       onSearch=${setSearch}
-      onChoose=${choose}
+      onChoose=${chooseHost}
       onSignedOut=${onSignedOut}
     />
     <main id="content" tabindex="-1">
       <${Loaded} resource=${shown === undefined ? usual : { ...usual, data: shown, error: null }} what="hosts">
         ${() =>
           shown === EVERY_HOST
-            ? html`<${FleetView} onChoose=${choose} />`
-            : html`<${HostView} key=${shown} name=${shown} onEveryHost=${() => choose(EVERY_HOST)} />`}
+            ? html`<${FleetView} onChoose=${chooseHost} />`
+            : html`<${HostView} key=${shown} name=${shown} onEveryHost=${() => chooseHost(EVERY_HOST)} />`}
       <//>
     </main>
     ${asked && html`<${ScriptDialog} key=${asked.key} asked=${asked} onClosed=${() => setAsked(null)} />`}

@@ -72,7 +72,7 @@ function HostTable({ onChoose }) {
                   <thead>
                     <tr>
                       <th scope="col">Host</th>
-                      <th scope="col">Health</th>
+                      <th scope="col" class="wide-only">Health</th>
                       <th scope="col" class="number">CPU</th>
                       <th scope="col" class="number">Memory</th>
                       <th scope="col" class="number">Disk</th>
@@ -94,8 +94,11 @@ function HostTable({ onChoose }) {
 function HostRow({ host, onChoose }) {
   const fresh = freshness(host, useNow());
   return html`<tr class=${fresh === "fresh" ? "" : "is-old"}>
-    <th scope="row"><button type="button" class="link" onClick=${() => onChoose(host.name)}><${HostText} text=${host.name} limit=${40} /></button></th>
-    <td><${HealthBadge} health=${host.health} /></td>
+    <th scope="row">
+      <button type="button" class="link" onClick=${() => onChoose(host.name)}><${HostText} text=${host.name} limit=${40} /></button>
+      <div class="narrow-only"><${HealthBadge} health=${host.health} /></div>
+    </th>
+    <td class="wide-only"><${HealthBadge} health=${host.health} /></td>
     <td class="number">${percent(host.metrics.cpu_percent)}</td>
     <td class="number">${percent(host.metrics.memory_percent)}</td>
     <td class="number">${percent(host.metrics.disk_percent)}</td>

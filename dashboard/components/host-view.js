@@ -37,9 +37,9 @@ export function HostView({ name, onEveryHost }) {
       <div class="column-events"><${Events} host=${host} /></div>
       <div class="column-metrics">
         <${Charts} host=${host} />
+        <${Optimize} host=${host} />
         <${ProcessTable} host=${host} />
       </div>
-      <div class="column-advice"><${Optimize} host=${host} /></div>
     </div>
   `;
 }

@@ -12,7 +12,7 @@ export function MetricTiles({ host }) {
   const used = `${bytes(m.memory_used_bytes)} of ${bytes(m.memory_total_bytes)}`;
   return html`<section class="tiles ${fresh === "fresh" ? "" : "is-old"}" aria-label="Metrics of the last snapshot">
     <${Tile} title="CPU" value=${percent(m.cpu_percent)} meter=${m.cpu_percent}
-      note=${m.cpu_user_percent === null ? "" : `user ${percent(m.cpu_user_percent)}, system ${percent(m.cpu_system_percent)}`} />
+      note=${m.cpu_user_percent === null ? "" : `user ${count(m.cpu_user_percent)}, system ${percent(m.cpu_system_percent, 0)}`} />
     <${Tile} title="Memory" value=${percent(m.memory_percent)} meter=${m.memory_percent}
       note=${m.memory_total_bytes === null ? "" : used} />
     <${Tile} title="Disk" value=${percent(m.disk_percent)} meter=${m.disk_percent} note="the fullest filesystem" />

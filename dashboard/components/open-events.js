@@ -15,11 +15,11 @@ export function OpenEvents({ open, isWanted, isFiltered, onUnfilter, withHost })
   const [shown, setShown] = useState(SHOWN);
   const all = open.data?.items ?? [];
   const wanted = all.filter(isWanted).sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
-  const count = open.data && html`<span class="count">${isFiltered ? `${wanted.length} of ${all.length}` : all.length}${open.data.next ? "+" : ""}</span>`;
+  const count = open.data && html`<${Count} all=${all} isMore=${open.data.next} />`;
   return html`<${Panel} title="Open events" id="open-events" data-testid="open-events" actions=${count}>
     <${Loaded} resource=${open} what="open events">
       ${() => {
-        if (all.length === 0) return html`<p class="empty good"><${Icon} name="healthy" />Nothing is wrong.</p>`;
+        if (all.length === 0) return html`<p class="empty good"><${Icon} name="healthy" />No open events.</p>`;
         if (wanted.length === 0) {
           return html`<p class="empty">
             ${all.length} open, none of them passes the filter.
@@ -27,6 +27,7 @@ export function OpenEvents({ open, isWanted, isFiltered, onUnfilter, withHost })
           </p>`;
         }
         return html`
+          ${isFiltered && html`<p class="hint">${wanted.length} of ${all.length} pass the filter.</p>`}
           <ul class="events">
             ${wanted.slice(0, shown).map((event) => html`<${EventCard} key=${event.id} event=${event} withHost=${withHost} />`)}
           </ul>
@@ -38,4 +39,12 @@ export function OpenEvents({ open, isWanted, isFiltered, onUnfilter, withHost })
       }}
     <//>
   <//>`;
+}
+
+function Count({ all, isMore }) {
+  const by = SEVERITIES.map((severity) => [severity, all.filter((event) => event.severity === severity).length]);
+  return html`<span class="count">
+    ${by.filter(([, number]) => number > 0).map(([severity, number]) => html`<span class="tone-${severity}" key=${severity}>${number} ${severity}</span>`)}
+    <b>${all.length}${isMore ? "+" : ""}</b>
+  </span>`;
 }

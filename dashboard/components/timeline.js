@@ -1,6 +1,6 @@
 /** What happened lately, the newest first. */
 
-import { useContext } from "preact/hooks";
+import { useContext, useState } from "preact/hooks";
 import { clearResolved } from "../api.js";
 import { clock, duration } from "../format.js";
 import { html } from "../html.js";
@@ -13,8 +13,11 @@ import { Loaded } from "./notice.js";
 import { Panel } from "./panel.js";
 import { ScriptContext } from "./script-context.js";
 
+const SHOWN = 8;
+
 /** The recent events of a host, or of all when it is null; the resolved ones can be cleared away. */
 export function Timeline({ recent, host, onCleared }) {
+  const [all, setAll] = useState(false);
   const [clear, { busy, error, done }] = useAction(() => clearResolved(host ? host.id : "*").finally(onCleared));
   const isClearable = recent.data?.events.some((event) => event.state === "resolved");
   const actions = html`
@@ -30,9 +33,17 @@ export function Timeline({ recent, host, onCleared }) {
       ${({ events }) =>
         events.length === 0
           ? html`<p class="empty">No events.</p>`
-          : html`<ol class="timeline">
-              ${events.map((event) => html`<${Entry} key=${event.id} event=${event} withHost=${host === null} />`)}
-            </ol>`}
+          : html`
+              <ol class="timeline">
+                ${events
+                  .slice(0, all ? undefined : SHOWN)
+                  .map((event) => html`<${Entry} key=${event.id} event=${event} withHost=${host === null} />`)}
+              </ol>
+              ${events.length > SHOWN &&
+              html`<button type="button" class="quiet small" onClick=${() => setAll(!all)}>
+                ${all ? "Show fewer" : `Show all ${events.length}`}
+              </button>`}
+            `}
     <//>
   <//>`;
 }
