@@ -37,7 +37,7 @@ class HostsQuery(Struct, forbid_unknown_fields=True):
     limit: Limit = 100
     cursor: Cursor | None = None
     health: hosts.Health | None = None
-    tag: Annotated[str, Meta(pattern=r"^[^\0]{1,64}$")] | None = None
+    tag: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = None
     name: HostReference | None = None
 
 

@@ -39,9 +39,14 @@ def query(wanted: type[Parsed]) -> Parsed:
         if len(values) > 1:
             raise bad_field(name, "is given more than once")
     try:
-        return msgspec.convert(request.args.to_dict(), wanted, strict=False)
+        asked = msgspec.convert(request.args.to_dict(), wanted, strict=False)
     except msgspec.ValidationError as error:
         _refuse(error)
+    # The text "null" becomes None where no text is wanted: what is left out, and that alone, is None.
+    for field, name in zip(wanted.__struct_fields__, wanted.__struct_encode_fields__, strict=True):
+        if name in request.args and getattr(asked, field) is None:
+            raise bad_field(name, "does not fit: null cannot be given")
+    return asked
 
 
 def body(wanted: type[Parsed]) -> Parsed:

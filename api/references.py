@@ -12,7 +12,7 @@ from store import hosts
 
 EVERY_HOST = "*"
 
-HostReference = Annotated[str, Meta(pattern=r"^[^\0]{1,63}$")]
+HostReference = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[^\x00]*$")]
 """The id or the name of a host, or how a name begins. No database takes a NUL."""
 HostId = Annotated[int, Meta(ge=1, le=hosts.MAX_ID)]
 

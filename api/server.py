@@ -71,6 +71,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "threads": _THREADS,
             "graceful_timeout": _GRACE_SECONDS,
             "keepalive": 5,
+            # Gunicorn's most: the longest query that fits is never cut off.
+            "limit_request_line": 8190,
             "loglevel": "warning",
             "logger_class": _Log,
             "accesslog": None,
