@@ -20,8 +20,9 @@ from worker.ingest import drain, drain_around_poison
 
 log = logging.getLogger(__name__)
 
-# A drain that failed is rung for again after this long.
+# A drain that failed is rung for again after this long; until then the bells carry a token that no listener keeps up.
 _RETRY_SECONDS = 2
+_PUT_OFF = "put off"
 # A doorbell does not keep a child from its other tasks for longer than this many batches.
 _MOST_BATCHES = 20
 
@@ -65,16 +66,17 @@ def add_tasks(app: Celery, station: Station) -> None:
             station.inbox.silence(shards, token)
         except (*OUTAGES, redis.RedisError) as error:
             log.warning("drain put off, nothing is lost: %s", _first_line(error))
-            _retry_soon(shards)
+            _retry_soon(shards, token)
         except Exception:
             log.exception("drain of the shards %s failed: looking for the entry that does it", shards)
-            _retry_soon(shards)
+            _retry_soon(shards, token)
             for shard in shards:
                 drain_around_poison(station.engine, station.inbox, shard, station.settings.batch_entries, station.clock)
 
-    def _retry_soon(shards: list[int]) -> None:
+    def _retry_soon(shards: list[int], token: str) -> None:
         try:
-            station.inbox.keep_ringing(shards, _RETRY_SECONDS)
+            station.inbox.silence(shards, token)
+            station.inbox.ring(shards, _PUT_OFF, _RETRY_SECONDS)
         except redis.RedisError:
             # The bells end by themselves.
             return
