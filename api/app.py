@@ -9,7 +9,7 @@ from flask import Flask, Response
 from sqlalchemy import Engine
 
 import migrations
-from api import auth, events, health, hosts, monitor, openapi, pages, session, stream
+from api import auth, events, fleet, health, hosts, monitor, openapi, pages, remedies, session, stream
 from api.attempts import Attempts
 from api.context import Context, bind
 from api.parsing import MAX_BODY_BYTES
@@ -68,7 +68,7 @@ def create_app(
     )
     auth.require_sign_in(app)
     handle_problems(app)
-    for noun in (health, openapi, pages, session, hosts, events, monitor, stream):
+    for noun in (health, openapi, pages, session, hosts, fleet, events, remedies, monitor, stream):
         app.register_blueprint(noun.blueprint)
     app.after_request(_secure)
     return app

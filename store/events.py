@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, select, tuple_
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, select, tuple_
 
 from store.schema import events, hosts, scripts
 
@@ -58,6 +58,15 @@ class Place(NamedTuple):
     id: int
 
 
+@dataclass(frozen=True)
+class OpenEvents:
+    """How many events of one type and severity are open."""
+
+    type: str
+    severity: Severity
+    count: int
+
+
 def page(connection: Connection, wanted: EventFilter, *, limit: int, after: Place | None = None) -> list[Event]:
     """Return events, the last opened first, from the first one behind ``after`` on."""
     # The open ones are few and have an index of their own: "+ 0" keeps SQLite from walking all events in order instead.
@@ -85,6 +94,19 @@ def find(connection: Connection, event_id: int) -> Event | None:
     """Return one event, None where there is none."""
     row = connection.execute(_select_events().where(events.c.id == event_id)).mappings().one_or_none()
     return Event(**row) if row else None
+
+
+def count_open(connection: Connection) -> list[OpenEvents]:
+    """Count the open events of all hosts that are not revoked, by type and severity."""
+    query = (
+        select(events.c.type, events.c.severity, func.count())
+        .join(hosts, hosts.c.id == events.c.host_id)
+        # As a literal: only then do both databases see that the partial index of open events answers it.
+        .where(events.c.state == literal_column("'open'"), hosts.c.revoked_at.is_(None))
+        .group_by(events.c.type, events.c.severity)
+        .order_by(events.c.type, events.c.severity)
+    )
+    return [OpenEvents(*row) for row in connection.execute(query)]
 
 
 def _select_events() -> Select[Any]:
