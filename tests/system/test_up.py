@@ -1,9 +1,12 @@
 """``fleetmedic up`` as a person runs it: one process that is started, looked at, hurt and stopped."""
 
+import json
 import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +70,35 @@ def test_only_who_has_the_token_is_answered(up: Up) -> None:
     result = subprocess.run([*FLEETMEDIC, "hosts"], env=stranger, capture_output=True, text=True)
     assert result.returncode == 1
     assert "check FLEETMEDIC_ADMIN_TOKEN" in result.stderr
+
+
+def _sign_in(up: Up, link: str) -> tuple[int, str]:
+    """Redeem a link as the page does; return the status and the cookie."""
+    page, _, code = link.partition("#code=")
+    assert page == f"{up.server()['api_url']}/monitoring-dashboard"
+    request = urllib.request.Request(
+        f"{up.server()['api_url']}/api/v1/session",
+        data=json.dumps({"code": code}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers["Set-Cookie"].partition(";")[0]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, ""
+
+
+def test_the_printed_link_and_each_fresh_one_let_one_browser_in(up: Up) -> None:
+    wait_until(lambda: "Ctrl-C stops it" in up.said(), up.said)
+    (printed,) = (line.split()[1] for line in up.said().splitlines() if line.startswith("Open "))
+    for link in (printed, up.run("link").strip()):
+        status, cookie = _sign_in(up, link)
+        assert status == 204
+        request = urllib.request.Request(f"{up.server()['api_url']}/api/v1/hosts", headers={"Cookie": cookie})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200
+        assert _sign_in(up, link) == (401, "")
 
 
 def test_a_second_up_on_the_folder_names_the_first(up: Up) -> None:
