@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from store.schema import remedies
 
@@ -68,7 +69,19 @@ def complete(remedy: Remedy, given: Mapping[str, object]) -> dict[str, Value]:
     for name in given:
         if name not in known:
             raise BadParameter(name, f"is no parameter of {remedy.issue_type}: it takes {_listed(known)}")
-    return {parameter.name: _checked(parameter, given.get(parameter.name)) for parameter in remedy.parameters}
+    return {parameter.name: check(parameter, given.get(parameter.name)) for parameter in remedy.parameters}
+
+
+def check(parameter: Parameter, value: object) -> Value:
+    """Return the value as the parameter has it, its default for None. Raises BadParameter."""
+    if value is None:
+        if parameter.required:
+            raise BadParameter(parameter.name, f"is needed: {bounds(parameter)} ({parameter.description})")
+        return parameter.default
+    fitting = _fitting(parameter, value)
+    if fitting is None:
+        raise BadParameter(parameter.name, f"must be {bounds(parameter)}")
+    return fitting
 
 
 def bounds(parameter: Parameter) -> str:
@@ -87,14 +100,17 @@ def bounds(parameter: Parameter) -> str:
     return words
 
 
-def publish(connection: Connection, catalogue: Iterable[Remedy], now: float) -> None:
-    """Put this catalogue in the place of the one that is there."""
-    connection.execute(delete(remedies))
+def publish(connection: Connection, published: Iterable[Remedy], now: float) -> None:
+    """Put these remedies in the place of those that are there; two at a time do each other no harm."""
     rows = [
-        {"issue_type": one.issue_type, "document": msgspec.to_builtins(one), "published_at": now} for one in catalogue
+        {"issue_type": one.issue_type, "document": msgspec.to_builtins(one), "published_at": now} for one in published
     ]
+    connection.execute(delete(remedies).where(remedies.c.issue_type.not_in([row["issue_type"] for row in rows])))
     if rows:
-        connection.execute(insert(remedies), rows)
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        new = dialect.insert(remedies)
+        changed = {name: new.excluded[name] for name in ("document", "published_at")}
+        connection.execute(new.on_conflict_do_update(index_elements=[remedies.c.issue_type], set_=changed), rows)
 
 
 def catalogue(connection: Connection) -> list[Remedy]:
@@ -109,17 +125,6 @@ def find(connection: Connection, issue_or_event_type: str) -> Remedy | None:
     by_name = (one for one in known if one.issue_type == issue_or_event_type)
     by_event = (one for one in known if issue_or_event_type in one.events)
     return next(by_name, None) or next(by_event, None)
-
-
-def _checked(parameter: Parameter, value: object) -> Value:
-    if value is None:
-        if parameter.required:
-            raise BadParameter(parameter.name, f"is needed: {bounds(parameter)} ({parameter.description})")
-        return parameter.default
-    fitting = _fitting(parameter, value)
-    if fitting is None:
-        raise BadParameter(parameter.name, f"must be {bounds(parameter)}")
-    return fitting
 
 
 def _fitting(parameter: Parameter, value: Any) -> Value:

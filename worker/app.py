@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -12,12 +13,14 @@ from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 import migrations
-from store.engine import connect
+from store import remedies
+from store.engine import connect, writing
 from store.settings import ServerSettings
 from wire import keys
 from worker.consumer import Consumer
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
+from worker.remedies.templates import load_all
 from worker.tasks import Station, add_tasks
 
 log = logging.getLogger(__name__)
@@ -31,8 +34,12 @@ _REDIS_TIMEOUTS = {
 }
 
 
-def create_app(settings: ServerSettings, station: Station, children: int) -> Celery:
-    """Return the Celery app with its tasks and its listener."""
+QUEUES = (keys.QUEUE_INGEST, keys.QUEUE_SCRIPTS)
+"""What a worker works on unless it is told otherwise."""
+
+
+def create_app(settings: ServerSettings, station: Station, children: int, queues: Sequence[str] = QUEUES) -> Celery:
+    """Return the Celery app with its tasks and, where it works on the ingest queue, its listener."""
     app = Celery("fleetmedic", broker=settings.redis_url, set_as_current=False)
     app.conf.update(
         task_serializer="json",
@@ -61,7 +68,8 @@ def create_app(settings: ServerSettings, station: Station, children: int) -> Cel
         },
     )
     add_tasks(app, station)
-    app.steps["worker"].add(ListenerStep)
+    if keys.QUEUE_INGEST in queues:
+        app.steps["worker"].add(ListenerStep)
 
     def make_listener(consumer: Consumer) -> Listener:
         def send(task: str, arguments: list[Any]) -> None:
@@ -93,8 +101,8 @@ def _without_traceback_of_outages(record: logging.LogRecord) -> bool:
     return True
 
 
-def main(settings: ServerSettings, concurrency: int) -> int:
-    """Work until SIGTERM, with ``concurrency`` child processes; wait for the database first."""
+def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUEUES) -> int:
+    """Work on these queues until SIGTERM, with ``concurrency`` child processes; wait for the database first."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_traceback_of_outages)
@@ -106,16 +114,19 @@ def main(settings: ServerSettings, concurrency: int) -> int:
     warnings.simplefilter("ignore", CPendingDeprecationWarning)
     engine = connect(settings.database_url)
     migrations.wait_until_current(engine, log.info)
+    templates = load_all()
+    with writing(engine) as connection:
+        remedies.publish(connection, [template.remedy for template in templates.values()], time.time())
     # The children are forked from here and must not share a connection.
     engine.dispose()
-    station = Station(settings, engine, Inbox(connect_redis(settings)), time.time)
-    app = create_app(settings, station, concurrency)
+    station = Station(settings, engine, Inbox(connect_redis(settings)), templates, time.time)
+    app = create_app(settings, station, concurrency, queues)
     signals.worker_process_init.connect(lambda **_: engine.dispose(close=False), weak=False)
-    log.info("worker with %d processes on %s", concurrency, engine.url.render_as_string())
+    log.info("worker with %d processes for %s on %s", concurrency, " and ".join(queues), engine.url.render_as_string())
     worker = app.Worker(
         concurrency=concurrency,
         pool="prefork",
-        queues=[keys.QUEUE_INGEST],
+        queues=list(queues),
         hostname=f"fleetmedic-{os.getpid()}@%h",
         without_gossip=True,
         without_mingle=True,

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 from sqlalchemy import Connection, Engine
 
-from store import leases, positions, records, retention
+from store import leases, positions, records, retention, script_jobs
 from store.configs import desired_configs
 from store.engine import reading, writing
 from store.silence import QuietHost, quiet_hosts
@@ -17,19 +18,31 @@ from worker.evaluation import HOST_DOWN
 from worker.events import decode_tracks, encode_tracks
 from worker.inbox import Inbox
 from worker.listener import DUTIES
+from worker.script_jobs import OVERDUE_SECONDS
 
 _CONFIGS_AT_ONCE = 1000
+_MOST_OVERDUE = 1000
 
 
-def sweep(engine: Engine, inbox: Inbox, now: float) -> int:
-    """Open host_down for hosts that are silent for too long; return how many.
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found."""
+
+    down: list[int] = field(default_factory=list)
+    """The hosts whose host_down opened."""
+    script_jobs: list[int] = field(default_factory=list)
+    """Those that wait although a worker was told of them: to be rung for again."""
+
+
+def sweep(engine: Engine, inbox: Inbox, now: float) -> Swept:
+    """Open host_down for hosts that are silent for too long, and look for script jobs that were left.
 
     Each shard is swept under the lock that its drains take, so that no snapshot is on its way into the store.
     """
     with writing(engine) as connection:
         since = leases.claim(connection, keys.TASK_SWEEP, now, DUTIES[keys.TASK_SWEEP])
     if since is None:
-        return 0
+        return Swept()
     if not inbox.has_configs():
         publish_configs(engine, inbox, None)
     backlogged = {row.shard for row in inbox.look() if row.length}
@@ -38,20 +51,23 @@ def sweep(engine: Engine, inbox: Inbox, now: float) -> int:
         for host in quiet_hosts(connection, HOST_DOWN, now - silence.SHORTEST_SECONDS):
             if silence.down_since(host, since, now) is not None:
                 suspects[keys.shard_of(host.host_id)].append(host.host_id)
-    opened = 0
+    down: list[int] = []
     for shard, host_ids in suspects.items():
         with writing(engine) as connection:
-            opened += _sweep_shard(connection, shard, host_ids, shard in backlogged, since, now)
-    return opened
+            down += _sweep_shard(connection, shard, host_ids, shard in backlogged, since, now)
+    inbox.announce({"events": down})
+    with writing(engine) as connection:
+        overdue = script_jobs.take_overdue(connection, now - OVERDUE_SECONDS, _MOST_OVERDUE, now)
+    return Swept(down, overdue)
 
 
 def _sweep_shard(
     connection: Connection, shard: int, host_ids: Sequence[int], is_backlogged: bool, since: float, now: float
-) -> int:
+) -> list[int]:
     held = positions.lock_shards(connection, [shard])
     if not held:
         # A drain is at it: the next sweep will see what it brought.
-        return 0
+        return []
     # What waits in the inbox was said, if not heard: until then nobody is silent.
     heard_until = held[0].caught_up_at if is_backlogged else now
     down: list[QuietHost] = [
@@ -64,7 +80,7 @@ def _sweep_shard(
         connection,
         [(encode_tracks([*decode_tracks(host.tracks), silence.track(host, now)]), host.host_id) for host in down],
     )
-    return len(down)
+    return [host.host_id for host in down]
 
 
 def retain(engine: Engine, raw_seconds: float, now: float) -> None:

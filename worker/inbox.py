@@ -1,15 +1,24 @@
 """The inboxes in Redis, as a worker sees them: look, read, trim, acknowledge, ring."""
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import redis
 
 from wire import keys
 
+# Longer than anybody waits for a script.
+_DONE_SECONDS = 60
+# A message to live pages names no more than this: above it they ask for what they show.
+_MOST_NAMED = 256
 # Collectors wait this long after a shard was last seen over its cap.
 _FULL_SECONDS = 5
+
+
+Changes = Mapping[str, Collection[int]]
+"""What was committed: ids of hosts under ``snapshots`` and ``events``, of scripts under ``scripts``."""
 
 
 class Head(NamedTuple):
@@ -106,10 +115,28 @@ class Inbox:
                 )
         pipeline.execute()
 
-    def acknowledge(self, committed: Mapping[int, tuple[int, int]]) -> None:
-        """Publish (incarnation, sequence) of what is committed, by host id."""
+    def acknowledge(self, committed: Mapping[int, tuple[int, int]], changes: Changes | None = None) -> None:
+        """Publish (incarnation, sequence) of what is committed, by host id, and tell live pages of it."""
+        pipeline = self._redis.pipeline(transaction=False)
         if committed:
-            self._redis.mset({keys.ack(host): keys.format_ack(*position) for host, position in committed.items()})
+            pipeline.mset({keys.ack(host): keys.format_ack(*position) for host, position in committed.items()})
+        if changes and any(changes.values()):
+            pipeline.publish(keys.CHANGES, encode_changes(changes))
+        pipeline.execute()
+
+    def announce(self, changes: Changes) -> None:
+        """Tell live pages what was committed."""
+        if any(changes.values()):
+            self._redis.publish(keys.CHANGES, encode_changes(changes))
+
+    def hand_over(self, script_ids: Sequence[int]) -> None:
+        """Tell who waits for these scripts that they are done."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for script in script_ids:
+            pipeline.rpush(keys.script_done(script), 1)
+            pipeline.expire(keys.script_done(script), _DONE_SECONDS)
+        pipeline.publish(keys.CHANGES, encode_changes({"scripts": script_ids}))
+        pipeline.execute()
 
     def ring(self, shards: Iterable[int], token: str, seconds: int) -> list[int]:
         """Mark the shards as being drained by ``token``; return those that nobody else had marked."""
@@ -120,7 +147,7 @@ class Inbox:
         return [shard for shard, rung in zip(wanted, pipeline.execute(), strict=True) if rung]
 
     def keep_ringing(self, shards: Iterable[int], seconds: int) -> None:
-        """Let the bells of these shards last longer, or end sooner."""
+        """Let the bells of these shards last longer."""
         pipeline = self._redis.pipeline(transaction=False)
         for shard in shards:
             pipeline.expire(keys.bell(shard), seconds)
@@ -157,6 +184,13 @@ class Inbox:
     def note_configs(self) -> None:
         """Note that all configs are published."""
         self._redis.set(keys.CONFIGS_PUBLISHED, 1)
+
+
+def encode_changes(changes: Changes) -> bytes:
+    """Return the message of ``wire.keys.CHANGES``."""
+    return msgspec.json.encode(
+        {kind: sorted(ids) if len(ids) <= _MOST_NAMED else None for kind, ids in changes.items() if ids}
+    )
 
 
 def share_out(lengths: Mapping[int, int], limit: int) -> dict[int, int]:

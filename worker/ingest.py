@@ -5,8 +5,8 @@
 3. Read the positions of the hosts that sent them, and admit what is signed and next in line.
 4. Make one matrix of it, correct the clocks, blank what is impossible.
 5. Evaluate the rules.
-6. Write snapshots, positions, events, details, gaps and dead letters; commit.
-7. Only then trim the inboxes and acknowledge.
+6. Write snapshots, positions, events, script jobs, details, gaps and dead letters; commit.
+7. Only then trim the inboxes, acknowledge, and tell live pages.
 
 Killed anywhere before the commit, nothing has happened; after it, the entries are there once more and are passed over.
 """
@@ -22,7 +22,7 @@ import redis
 from sqlalchemy import Connection, Engine
 
 from store import positions as store_positions
-from store import records
+from store import records, script_jobs
 from store.configs import desired_configs
 from store.engine import OUTAGES, reading, writing
 from store.positions import Moved
@@ -59,14 +59,23 @@ class Drained:
     refused: int = 0
     held: list[int] = field(default_factory=list)
     """The shards that it had."""
+    script_jobs: list[int] = field(default_factory=list)
+    """What it queued, to be rung for."""
 
 
 def drain(
-    engine: Engine, inbox: Inbox, shards: Sequence[int], limit: int, clock: Clock, refusal: str | None = None
+    engine: Engine,
+    inbox: Inbox,
+    shards: Sequence[int],
+    limit: int,
+    clock: Clock,
+    remedy_of: Mapping[str, str],
+    refusal: str | None = None,
 ) -> Drained:
     """Drain up to ``limit`` entries of the shards; with a ``refusal`` they become dead letters for that reason.
 
-    Raises redis.RedisError and sqlalchemy.exc.DBAPIError; nothing has happened then, or all of it.
+    An event whose type ``remedy_of`` names a remedy for gets a script job. Raises redis.RedisError and
+    sqlalchemy.exc.DBAPIError; nothing has happened then, or all of it.
     """
     with writing(engine) as connection:
         held = store_positions.lock_shards(connection, shards)
@@ -78,31 +87,36 @@ def drain(
             return Drained(held=[shard.id for shard in held])
         admitted = _admitted(connection, heads, refusal)
         rows = rows_of(admitted, {shard.id: shard.caught_up_at for shard in held}, now)
-        _write(connection, admitted, rows, now)
+        written = _write(connection, admitted, rows, remedy_of, now)
         store_positions.count_drain(
             connection,
             [shard._replace(caught_up_at=now) if heads[shard.id].emptied else shard for shard in held],
         )
     inbox.trim(heads)
     # Those whose entries were all passed over too: the collector may not know yet what is committed.
-    inbox.acknowledge({host: (line.incarnation, line.sequence) for host, line in admitted.lines.items()})
+    inbox.acknowledge(
+        {host: (line.incarnation, line.sequence) for host, line in admitted.lines.items()},
+        {"snapshots": [line.position.host_id for line in rows.hosts], "events": written.hosts_with_events},
+    )
     _publish_to_cloned(engine, inbox, admitted)
-    return Drained(entries, len(rows.order), admitted.refused, [shard.id for shard in held])
+    return Drained(entries, len(rows.order), admitted.refused, [shard.id for shard in held], written.script_jobs)
 
 
-def drain_around_poison(engine: Engine, inbox: Inbox, shard: int, limit: int, clock: Clock) -> Drained:
+def drain_around_poison(
+    engine: Engine, inbox: Inbox, shard: int, limit: int, clock: Clock, remedy_of: Mapping[str, str]
+) -> Drained:
     """Drain a shard that holds an entry no drain survives: halve until it is alone, then refuse it.
 
     One call brings the shard forward, by the entries before it or by itself. Raises what ``drain`` does for outages.
     """
     try:
-        return drain(engine, inbox, [shard], limit, clock)
+        return drain(engine, inbox, [shard], limit, clock, remedy_of)
     except (*OUTAGES, redis.RedisError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever an entry provokes must not stop those behind it
         if limit > 1:
-            return drain_around_poison(engine, inbox, shard, limit // 2, clock)
-        return drain(engine, inbox, [shard], 1, clock, f"not taken in: {type(error).__name__}")
+            return drain_around_poison(engine, inbox, shard, limit // 2, clock, remedy_of)
+        return drain(engine, inbox, [shard], 1, clock, remedy_of, f"not taken in: {type(error).__name__}")
 
 
 def _admitted(connection: Connection, heads: Mapping[int, Head], refusal: str | None) -> Admitted:
@@ -113,7 +127,18 @@ def _admitted(connection: Connection, heads: Mapping[int, Head], refusal: str | 
     return admitted
 
 
-def _write(connection: Connection, admitted: Admitted, rows: Rows, now: float) -> None:
+@dataclass(frozen=True)
+class _Written:
+    """What is to be told after the commit."""
+
+    hosts_with_events: set[int]
+    """Whose events opened, changed or resolved."""
+    script_jobs: list[int]
+
+
+def _write(
+    connection: Connection, admitted: Admitted, rows: Rows, remedy_of: Mapping[str, str], now: float
+) -> _Written:
     host_ids = [line.position.host_id for line in rows.hosts]
     tracks = {place: _tracks(line) for place, line in enumerate(rows.hosts) if line.position.tracks is not None}
 
@@ -138,11 +163,14 @@ def _write(connection: Connection, admitted: Admitted, rows: Rows, now: float) -
     _write_events(connection, changes)
     store_positions.set_tracks(connection, [(encode_tracks(tracks), host) for host, tracks in new_tracks.items()])
     records.write_details(connection, _details(admitted, rows, evaluation))
+    in_trouble = {host for host, change in changes if change.is_new and change.type in remedy_of}
+    jobs = script_jobs.request_for_open_events(connection, in_trouble, remedy_of, now) if in_trouble else []
     records.write_gaps(connection, [_gap_row(entry, gap, now) for entry, gap in admitted.gaps])
     records.write_dead_letters(connection, admitted.dead_letters, now)
     records.require_incarnation(
         connection, {host: line.incarnation + 1 for host, line in admitted.lines.items() if line.cloned}
     )
+    return _Written({host for host, _ in changes}, jobs)
 
 
 def _tracks(line: Line) -> list[Track]:

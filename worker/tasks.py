@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import redis
 from celery import Celery
+from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
@@ -14,7 +15,7 @@ from store.engine import OUTAGES
 from store.settings import ServerSettings
 from wire import keys
 from wire.text import visible
-from worker import duties
+from worker import duties, script_jobs
 from worker.inbox import Inbox
 from worker.ingest import drain, drain_around_poison
 
@@ -34,6 +35,7 @@ class Station:
     settings: ServerSettings
     engine: Engine
     inbox: Inbox
+    templates: script_jobs.Templates
     clock: Callable[[], float]
 
 
@@ -52,16 +54,19 @@ def _first_line(error: Exception) -> str:
 
 def add_tasks(app: Celery, station: Station) -> None:
     """Register the tasks with the app."""
+    remedy_of = script_jobs.remedy_of(station.templates)
+    batch_entries = station.settings.batch_entries
 
     @app.task(name=keys.TASK_DRAIN)  # type: ignore[untyped-decorator]
     def drain_shards(shards: list[int], token: str) -> None:
         """Drain the shards until less than half a batch is left, then let their bells be rung again."""
         try:
             for _ in range(_MOST_BATCHES):
-                done = drain(station.engine, station.inbox, shards, station.settings.batch_entries, station.clock)
+                done = drain(station.engine, station.inbox, shards, batch_entries, station.clock, remedy_of)
                 if done.refused:
                     log.warning("%d entries refused: see the table dead_letters", done.refused)
-                if 2 * done.entries < station.settings.batch_entries:
+                _ring_for(done.script_jobs)
+                if 2 * done.entries < batch_entries:
                     break
             station.inbox.silence(shards, token)
         except (*OUTAGES, redis.RedisError) as error:
@@ -71,7 +76,7 @@ def add_tasks(app: Celery, station: Station) -> None:
             log.exception("drain of the shards %s failed: looking for the entry that does it", shards)
             _retry_soon(shards, token)
             for shard in shards:
-                drain_around_poison(station.engine, station.inbox, shard, station.settings.batch_entries, station.clock)
+                drain_around_poison(station.engine, station.inbox, shard, batch_entries, station.clock, remedy_of)
 
     def _retry_soon(shards: list[int], token: str) -> None:
         try:
@@ -81,11 +86,27 @@ def add_tasks(app: Celery, station: Station) -> None:
             # The bells end by themselves.
             return
 
+    def _ring_for(jobs: list[int]) -> None:
+        for place in range(0, len(jobs), script_jobs.MOST_AT_ONCE):
+            some = jobs[place : place + script_jobs.MOST_AT_ONCE]
+            try:
+                app.send_task(keys.TASK_RENDER, args=[some], queue=keys.QUEUE_SCRIPTS, ignore_result=True, retry=False)
+            except OperationalError:
+                # The sweep will.
+                return
+
+    @app.task(name=keys.TASK_RENDER)  # type: ignore[untyped-decorator]
+    def render(script_ids: list[int]) -> None:
+        """Render script jobs and tell who waits for them."""
+        with _outages_named("scripts"):
+            done = script_jobs.render_jobs(station.engine, station.templates, script_ids, station.clock())
+            station.inbox.hand_over(done)
+
     @app.task(name=keys.TASK_SWEEP)  # type: ignore[untyped-decorator]
     def sweep() -> None:
-        """Open host_down for silent hosts; publish the configs anew where Redis lost them."""
+        """Open host_down for silent hosts; ring for what Redis lost: the configs, script jobs."""
         with _outages_named("sweep"):
-            duties.sweep(station.engine, station.inbox, station.clock())
+            _ring_for(duties.sweep(station.engine, station.inbox, station.clock()).script_jobs)
 
     @app.task(name=keys.TASK_RETAIN)  # type: ignore[untyped-decorator]
     def retain() -> None:

@@ -38,7 +38,7 @@ def test_every_task_that_is_named_is_registered_and_every_queue_is_consumed(
 ) -> None:
     environment = {"FLEETMEDIC_REDIS_URL": redis_url, "FLEETMEDIC_DATABASE_URL": database_url}
     settings = ServerSettings.from_environment(environment | {"FLEETMEDIC_DATA_DIR": str(tmp_path)})
-    app = create_app(settings, Station(settings, engine, Inbox(connect_redis(settings)), lambda: 0.0), 1)
+    app = create_app(settings, Station(settings, engine, Inbox(connect_redis(settings)), {}, lambda: 0.0), 1)
     assert {name for name in app.tasks if name.startswith("fleetmedic.")} == TASKS
     with redis.Redis.from_url(redis_url) as client:
         for queue in QUEUES:

@@ -36,7 +36,7 @@ NewHost = Callable[[], SimulatedHost]
 
 
 def run(engine: Engine, inbox: Inbox, now: float = NOW, limit: int = 4000) -> ingest.Drained:
-    return drain(engine, inbox, ALL_SHARDS, limit, lambda: now)
+    return drain(engine, inbox, ALL_SHARDS, limit, lambda: now, {})
 
 
 def rows(engine: Engine, *columns: Any, order_by: Any = None) -> Sequence[Any]:
@@ -263,7 +263,7 @@ def test_an_entry_that_no_drain_survives_is_refused_and_those_around_it_are_stor
         insert(connection, rows)
 
     monkeypatch.setattr(ingest, "insert_snapshots", choke)
-    while ingest.drain_around_poison(engine, inbox, keys.shard_of(host.id), 8, lambda: NOW + 9).entries:
+    while ingest.drain_around_poison(engine, inbox, keys.shard_of(host.id), 8, lambda: NOW + 9, {}).entries:
         pass
     assert stored_sequences(engine) == [1, 2, 3, 4, 6, 7, 8, 9]
     assert rows(engine, dead_letters.c.sequence, dead_letters.c.reason) == [(5, "not taken in: ValueError")]

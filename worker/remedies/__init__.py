@@ -1,0 +1,1 @@
+"""The fixes: one folder each, with ``remedy.toml``, ``fix.sh`` and ``fix.ps1``, and what renders them."""

@@ -1,0 +1,382 @@
+#!/usr/bin/env bash
+# fleetmedic: values
+# Names what holds the memory, and ends the one process that was named.
+#
+#   bash fix.sh plan            shows what would be done, and changes nothing
+#   bash fix.sh apply [--force] does it; --force kills what does not end when asked
+#   bash fix.sh verify          measures whether it helped
+#
+# Exit codes: 0 done or nothing to do, 1 failed, 2 bad usage, 3 refused. The last line printed is a JSON object.
+
+remedy=memory_high
+limit_percent=90
+
+pid=${FM_PID:-}
+start_time=${FM_START_TIME:-}
+start_time=${start_time%%.*}
+action=${FM_ACTION:-report}
+drop_caches=${FM_DROP_CACHES:-false}
+minimum=${FM_MINIMUM_MEMORY_PERCENT:-10}
+minimum=${minimum%%.*}
+grace=${FM_GRACE_SECONDS:-10}
+
+set -u
+export LC_ALL=C
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# ---- What every remedy has: text, the result, guards, processes -------------------------------------------------
+
+mode=${1:-}
+system=$(uname -s)
+before=''
+after=''
+changed=''
+
+# Print text as one line of printable ASCII, any other byte as \xHH: names of processes and files are anybody's.
+shown() {
+  local text=${1:0:200} out='' char i
+  case $text in
+    *[!\ -~]*) ;;
+    *)
+      printf '%s' "$text"
+      return
+      ;;
+  esac
+  for ((i = 0; i < ${#text}; i++)); do
+    char=${text:i:1}
+    case $char in
+      [\ -~]) out="$out$char" ;;
+      *)
+        printf -v char '%d' "'$char"
+        printf -v char '\\x%02x' $((char & 255))
+        out="$out$char"
+        ;;
+    esac
+  done
+  printf '%s' "$out"
+}
+
+# Print text as a JSON string.
+json() {
+  local text
+  text=$(shown "$1")
+  text=${text//\\/\\\\}
+  printf '"%s"' "${text//\"/\\\"}"
+}
+
+# Add a member or an element, JSON already, to before, after or changed.
+note() {
+  case $1 in
+    before) before="$before${before:+,}$2" ;;
+    after) after="$after${after:+,}$2" ;;
+    *) changed="$changed${changed:+,}$2" ;;
+  esac
+}
+
+# End with a code, an outcome and a message; the last line of the output is the result as JSON.
+finish() {
+  printf '%s\n' "$(shown "$3")"
+  printf '{"remedy":"%s","mode":%s,"outcome":"%s","exit_code":%d,"message":%s,"before":{%s},"after":{%s},"changed":[%s]}\n' \
+    "$remedy" "$(json "$mode")" "$2" "$1" "$(json "$3")" "$before" "$after" "$changed"
+  exit "$1"
+}
+
+# Write what is done to the system's log, where there is one.
+log_action() {
+  printf '%s\n' "$1"
+  if command -v logger > /dev/null 2>&1; then
+    logger -t fleetmedic -- "$remedy: $1" 2> /dev/null || true
+  fi
+}
+
+# End with 2 unless a value is a whole number within bounds.
+need_integer() {
+  case $2 in
+    '' | *[!0-9]* | ??????????*) finish 2 usage "$1 must be a whole number from $3 to $4" ;;
+  esac
+  if [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
+    finish 2 usage "$1 must be a whole number from $3 to $4"
+  fi
+}
+
+is_linux() { [ "$system" = Linux ]; }
+
+# Print the fields of a process behind its name as /proc/PID/stat has them: state first, then parent, and so on.
+stat_fields() {
+  local line
+  line=$(cat "/proc/$1/stat" 2> /dev/null) || return 1
+  printf '%s\n' "${line##*) }"
+}
+
+process_name() {
+  if is_linux; then
+    cat "/proc/$1/comm" 2> /dev/null
+  else
+    ps -o comm= -p "$1" 2> /dev/null
+  fi
+}
+
+process_command() {
+  if is_linux; then
+    tr '\0\n' '  ' < "/proc/$1/cmdline" 2> /dev/null
+  else
+    ps -o args= -p "$1" 2> /dev/null
+  fi
+}
+
+process_parent() {
+  if is_linux; then
+    stat_fields "$1" | cut -d ' ' -f 2
+  else
+    ps -o ppid= -p "$1" 2> /dev/null | tr -d ' '
+  fi
+}
+
+# Print when a process started, in whole Unix seconds; nothing when it is gone or a zombie.
+process_start() {
+  local fields boot ticks state
+  if is_linux; then
+    fields=$(stat_fields "$1") || return 1
+    state=${fields%% *}
+    case $state in Z | X) return 1 ;; esac
+    ticks=$(printf '%s\n' "$fields" | cut -d ' ' -f 20)
+    boot=$(awk '$1 == "btime" { print $2 }' /proc/stat)
+    printf '%d\n' $((boot + ticks / $(getconf CLK_TCK 2> /dev/null || echo 100)))
+  else
+    state=$(ps -o state= -p "$1" 2> /dev/null)
+    case $state in '' | Z*) return 1 ;; esac
+    date -j -f '%a %b %d %T %Y' "$(ps -o lstart= -p "$1" | tr -s ' ')" +%s 2> /dev/null
+  fi
+}
+
+# Say whether a process still is the one that started then (whole Unix seconds).
+is_same() {
+  local started
+  started=$(process_start "$1") || return 1
+  [ "$started" -ge $(($2 - 2)) ] && [ "$started" -le $(($2 + 2)) ]
+}
+
+# Print why a process must be left alone; nothing when it may be touched.
+protection() {
+  local pid=$1 ancestor=$$ name command
+  if [ "$pid" -le 2 ]; then
+    printf 'it is the system itself'
+    return
+  fi
+  while [ -n "$ancestor" ] && [ "$ancestor" -gt 1 ]; do
+    if [ "$ancestor" = "$pid" ]; then
+      printf 'this script runs under it'
+      return
+    fi
+    ancestor=$(process_parent "$ancestor")
+  done
+  name=$(process_name "$pid")
+  name=${name##*/}
+  command=$(process_command "$pid")
+  if is_linux && [ -z "$command" ]; then
+    printf 'it is part of the kernel'
+    return
+  fi
+  case $name in
+    systemd | systemd-* | init | upstart | runit | runsvdir | s6-* | launchd | dbus-daemon | dbus-broker* | udevd)
+      printf 'it is part of the init system' ;;
+    sshd | sshd-* | login | getty | agetty)
+      printf 'it lets people in' ;;
+    postgres | postmaster | mysqld | mariadbd | mongod | redis-server | valkey-server | oracle* | ora_* | sqlservr | db2sysc | \
+      clickhouse* | influxd | cassandra | etcd | memcached)
+      printf 'it is a database' ;;
+    dockerd | containerd | containerd-shim* | podman | conmon | runc | crun | crio | cri-o | kubelet | lxcfs | libvirtd | qemu-*)
+      printf 'it runs containers or virtual machines' ;;
+    Xorg | Xwayland | gdm* | sddm* | lightdm* | gnome-shell | gnome-session* | plasmashell | kwin* | cinnamon | xfce4-session | \
+      WindowServer | loginwindow | Dock | Finder | kernel_task)
+      printf 'it is the desktop session' ;;
+    *)
+      case " $command" in
+        *[\ /]fleetmedic\ * | *\ cli.main\ * | *celery*fleetmedic*) printf 'it is part of Fleetmedic' ;;
+      esac
+      ;;
+  esac
+}
+
+force=no
+
+# Ask a process to end, wait, and only with --force kill it. Fails when it is still there.
+end_process() {
+  local pid=$1 started=$2 grace=$3 name waited=0
+  name=$(shown "$(process_name "$pid")")
+  is_same "$pid" "$started" || return 0
+  log_action "asking process $pid ($name) to end"
+  kill -TERM "$pid" 2> /dev/null
+  while [ "$waited" -lt $((grace * 5)) ]; do
+    is_same "$pid" "$started" || return 0
+    sleep 0.2
+    waited=$((waited + 1))
+  done
+  if [ "$force" = no ]; then
+    printf 'process %s (%s) did not end within %s s: --force would kill it\n' "$pid" "$name" "$grace"
+    return 1
+  fi
+  log_action "killing process $pid ($name)"
+  kill -KILL "$pid" 2> /dev/null
+  sleep 0.5
+  ! is_same "$pid" "$started"
+}
+
+may_signal() { kill -0 "$1" 2> /dev/null; }
+
+if [ $# -gt 1 ]; then
+  if [ $# -eq 2 ] && [ "$2" = --force ] && [ "$mode" = apply ]; then
+    force=yes
+  else
+    finish 2 usage "usage: bash $(shown "${0##*/}") plan | apply [--force] | verify"
+  fi
+fi
+case $mode in
+  plan | apply | verify) ;;
+  '')
+    if [ ! -t 0 ] || [ ! -t 1 ]; then
+      finish 2 usage "without a terminal say what to do: bash $(shown "${0##*/}") plan | apply [--force] | verify"
+    fi
+    bash "$0" plan || exit $?
+    printf 'Do this? [y/N] '
+    read -r answer
+    case $answer in
+      y | Y | yes) bash "$0" apply && bash "$0" verify ;;
+      *) printf 'Nothing was changed.\n' ;;
+    esac
+    exit $?
+    ;;
+  *) finish 2 usage "usage: bash $(shown "${0##*/}") plan | apply [--force] | verify" ;;
+esac
+
+# ---- This remedy ------------------------------------------------------------------------------------------------
+
+[ -z "$pid" ] || need_integer pid "$pid" 2 4194304
+need_integer minimum_memory_percent "$minimum" 1 100
+need_integer grace_seconds "$grace" 1 300
+case $action in
+  report | terminate) ;;
+  *) finish 2 usage 'action must be report or terminate' ;;
+esac
+case $drop_caches in
+  true | false) ;;
+  *) finish 2 usage 'drop_caches must be true or false' ;;
+esac
+if [ "$action" = terminate ] && [ -z "$pid" ]; then
+  finish 2 usage 'pid is needed to end a process: a whole number from 2 to 4194304'
+fi
+
+# Print "KIB PID" of the memory in use by each process, the biggest first.
+memory_ranking() {
+  if is_linux; then
+    grep -H '^VmRSS:' /proc/[0-9]*/status 2> /dev/null | awk -F '[/: \t]+' '{ print $(NF - 1), $3 }' | sort -rn
+  else
+    ps -A -o rss=,pid= | awk '{ print $1, $2 }' | sort -rn
+  fi | awk 'NR <= 10'
+}
+
+# Print how much memory there is and how much of it is available, in KiB.
+memory_kib() {
+  if is_linux; then
+    awk '$1 == "MemTotal:" { total = $2 } $1 == "MemAvailable:" { available = $2 } END { print total, available }' /proc/meminfo
+  else
+    vm_stat | awk -v total="$(sysctl -n hw.memsize)" '
+      /page size of/ { size = $8 }
+      /^Pages (free|inactive|speculative|purgeable)/ { pages += $NF }
+      END { print int(total / 1024), int(pages * size / 1024) }'
+  fi
+}
+
+memory_percent() { memory_kib | awk '{ print int(100 * ($1 - $2) / $1) }'; }
+
+used=$(memory_percent)
+total_kib=$(memory_kib | cut -d ' ' -f 1)
+printf 'Memory is used at %s %% of %s MiB. The biggest processes:\n' "$used" $((total_kib / 1024))
+note before "\"memory_percent\":$used"
+processes=''
+own_percent=0
+while read -r kib one; do
+  [ -n "$one" ] || continue
+  name=$(process_name "$one")
+  percent=$((100 * kib / total_kib))
+  [ "$one" != "$pid" ] || own_percent=$percent
+  printf '  %6s MiB %3s %%  pid %-8s %-20s %s\n' $((kib / 1024)) "$percent" "$one" "$(shown "$name")" "$(shown "$(process_command "$one")")"
+  processes="$processes${processes:+,}{\"pid\":$one,\"name\":$(json "$name"),\"memory_percent\":$percent}"
+done << END
+$(memory_ranking)
+END
+note before "\"processes\":[$processes]"
+
+cached_kib=0
+if is_linux; then
+  awk '$1 == "SwapTotal:" { total = $2 } $1 == "SwapFree:" { free = $2 }
+    END { if (total) printf "Swap is used at %d %% of %d MiB.\n", 100 * (total - free) / total, total / 1024; else print "There is no swap." }' /proc/meminfo
+  cached_kib=$(awk '$1 == "Cached:" || $1 == "SReclaimable:" { sum += $2 } $1 == "Shmem:" { sum -= $2 } END { print sum }' /proc/meminfo)
+  # The limit of the control group that this runs in, as in a container.
+  group_limit=$(cat /sys/fs/cgroup/memory.max 2> /dev/null)
+  case $group_limit in
+    '' | *[!0-9]*) ;;
+    *)
+      printf 'This control group may use %s MiB and uses %s MiB.\n' $((group_limit / 1048576)) \
+        $(($(cat /sys/fs/cgroup/memory.current) / 1048576))
+      ;;
+  esac
+  printf 'Caches hold %s MiB, which the kernel gives back by itself when it is needed.\n' $((cached_kib / 1024))
+fi
+
+if [ "$mode" = verify ]; then
+  [ "$used" -le "$limit_percent" ] || finish 1 failed "memory is still used at $used %, above $limit_percent %"
+  finish 0 "done" "memory is used at $used %, not above $limit_percent %"
+fi
+
+target=''
+if [ "$action" = terminate ]; then
+  started=$(process_start "$pid") || finish 0 nothing "process $pid has ended by itself"
+  if [ -n "$start_time" ] && ! is_same "$pid" "$start_time"; then
+    finish 0 nothing "the process has ended: its pid $pid is now that of another one, which is left alone"
+  fi
+  why=$(protection "$pid")
+  [ -z "$why" ] || finish 3 refused "process $pid ($(process_name "$pid")) is left alone: $why"
+  [ "$own_percent" -ge "$minimum" ] ||
+    finish 0 nothing "process $pid holds $own_percent % of the memory, which is below $minimum %"
+  may_signal "$pid" || finish 3 refused "process $pid belongs to another user: run this as root"
+  target=$pid
+fi
+if [ "$drop_caches" = true ]; then
+  is_linux || finish 3 refused 'caches can be dropped on Linux only'
+  [ -w /proc/sys/vm/drop_caches ] || finish 3 refused 'caches can be dropped by root only, and not in a container'
+fi
+if [ -z "$target" ] && [ "$drop_caches" = false ]; then
+  finish 0 nothing 'only a report was asked for: name a process with pid and action=terminate to end it'
+fi
+
+if [ "$mode" = plan ]; then
+  [ "$drop_caches" = false ] ||
+    printf 'Would have the kernel drop up to %s MiB of caches: later reads come from the disk again.\n' $((cached_kib / 1024))
+  [ -z "$target" ] ||
+    printf 'Would ask process %s (%s) to end, and wait %s s for it.\n' "$target" "$(shown "$(process_name "$target")")" "$grace"
+  finish 0 planned 'nothing was changed'
+fi
+
+failed=''
+if [ "$drop_caches" = true ]; then
+  log_action 'dropping clean caches'
+  sync
+  if echo 1 > /proc/sys/vm/drop_caches; then
+    note changed '{"action":"drop_caches"}'
+  else
+    failed='caches were not dropped'
+  fi
+fi
+if [ -n "$target" ]; then
+  name=$(process_name "$target")
+  if end_process "$target" "$started" "$grace"; then
+    note changed "{\"pid\":$target,\"name\":$(json "$name"),\"action\":\"end\"}"
+  else
+    failed="process $target did not end"
+  fi
+fi
+used=$(memory_percent)
+note after "\"memory_percent\":$used"
+[ -z "$failed" ] || finish 1 failed "$failed; memory is now used at $used %"
+finish 0 "done" "done; memory is now used at $used %"

@@ -1,0 +1,72 @@
+"""Script jobs: rendered in one transaction, whatever becomes of each."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, Engine
+
+from store import script_jobs
+from store.engine import OUTAGES, writing
+from store.remedies import BadParameter
+from store.script_jobs import Job
+from wire.text import visible
+from worker.remedies.evidence import parameters_for
+from worker.remedies.render import Provenance, Rendered, render
+from worker.remedies.templates import Template
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 64
+OVERDUE_SECONDS = 10.0
+_MOST_ATTEMPTS = 3
+
+Templates = Mapping[str, Template]
+
+
+class CannotRender(ValueError):
+    """A job that can become no script; the message says why."""
+
+
+def remedy_of(templates: Templates) -> dict[str, str]:
+    """Return the remedy that answers a type of event, for each type that has one."""
+    return {event: issue_type for issue_type, template in templates.items() for event in template.remedy.events}
+
+
+def render_jobs(engine: Engine, templates: Templates, script_ids: Sequence[int], now: float) -> list[int]:
+    """Render these jobs and return the ids of those that are done, ready or failed.
+
+    A job that another worker has in hand, or that is done, is passed over.
+    """
+    with writing(engine) as connection:
+        jobs = script_jobs.take(connection, script_ids)
+        return [job.id for job in jobs if _is_done(connection, templates, job, now)]
+
+
+def _is_done(connection: Connection, templates: Templates, job: Job, now: float) -> bool:
+    try:
+        with connection.begin_nested():
+            script_jobs.finish(connection, job.id, dataclasses.asdict(rendered(templates, job)), now)
+    except (BadParameter, CannotRender) as error:
+        script_jobs.fail(connection, job.id, str(error))
+    except OUTAGES:
+        raise
+    except Exception:
+        log.exception("script %d of the remedy %s", job.id, visible(job.issue_type))
+        if job.attempts + 1 < _MOST_ATTEMPTS:
+            script_jobs.count_attempt(connection, job.id)
+            return False
+        script_jobs.fail(connection, job.id, "the worker cannot render it: its log tells why")
+    return True
+
+
+def rendered(templates: Templates, job: Job) -> Rendered:
+    """Return the script that a job asks for. Raises CannotRender and store.remedies.BadParameter."""
+    template = templates.get(job.issue_type)
+    if template is None:
+        raise CannotRender(f"this worker has no remedy {job.issue_type}")
+    if job.script_type not in template.scripts:
+        raise CannotRender(f"{job.issue_type} has no {job.script_type} script")
+    given = {name: value for name, value in job.given.items() if value is not None}
+    parameters = parameters_for(template.remedy, given, job.subject or "", job.evidence or {})
+    return render(template, job.script_type, parameters, Provenance(job.event_id, job.host))
