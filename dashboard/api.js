@@ -46,8 +46,8 @@ export const showHost = (host, signal) => get(`/api/v1/hosts/${part(host)}`, {},
 export const showMetrics = (host, query, signal) => get(`/api/v1/hosts/${part(host)}/metrics`, query, signal);
 export const listProcesses = (host, signal) => get(`/api/v1/hosts/${part(host)}/processes`, {}, signal);
 
-/** Show how a host is and the fleet around it; without a host, the one that the server itself would take. */
-export const monitorStatus = (host, signal) => get("/api/agent/monitor/status", { host }, signal);
+/** Show the host that the server itself would take, and the fleet around it. */
+export const monitorStatus = (signal) => get("/api/agent/monitor/status", {}, signal);
 export const startMonitoring = (host) => send("POST", "/api/agent/monitor/start", { host });
 export const stopMonitoring = (host) => send("POST", "/api/agent/monitor/stop", { host });
 export const clearResolved = (host) => send("POST", "/api/agent/monitor/clear", { host });

@@ -33,3 +33,13 @@ export const HEALTH = {
 };
 
 export const SCRIPT_TYPES = { bash: "bash", powershell: "PowerShell" };
+
+export const BOTTLENECKS = {
+  cpu: "CPU",
+  memory: "Memory",
+  disk: "Disk",
+  disk_space: "Disk space",
+  disk_io: "Disk traffic",
+  network: "Network",
+  swap: "Swap",
+};

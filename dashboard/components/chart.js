@@ -26,10 +26,12 @@ export function Chart({ chart, history, interval }) {
   }, [history, interval, chart]);
 
   useEffect(() => {
-    const made = new uPlot(options(chart, () => span.current, place.current, setCursor), data, place.current);
+    // The reference is empty before this effect is cleaned up.
+    const element = place.current;
+    const made = new uPlot(options(chart, () => span.current, element, setCursor), data, element);
     plot.current = made;
-    const observer = new ResizeObserver(() => made.setSize({ width: place.current.clientWidth, height: HEIGHT }));
-    observer.observe(place.current);
+    const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
+    observer.observe(element);
     const redraw = () => made.redraw(false, true);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     window.addEventListener("themechange", redraw);

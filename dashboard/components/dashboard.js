@@ -32,7 +32,7 @@ function Chosen({ live, onSignedOut }) {
     (change) => change.topic === "all",
   );
   // The host that the server itself would take: its own, the only one, or all.
-  const usual = useResource("usual host", (signal) => monitorStatus(null, signal), () => host === null && !usual.data);
+  const usual = useResource("usual host", monitorStatus, () => host === null && !usual.data);
   const shown = host ?? usual.data?.host;
   useEffect(() => (shown === undefined ? undefined : live.start(shown === EVERY_HOST ? null : shown)), [live, shown]);
 

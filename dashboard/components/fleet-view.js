@@ -1,7 +1,7 @@
 /** All hosts at once. */
 
 import { useState } from "preact/hooks";
-import { listHosts, monitorStatus } from "../api.js";
+import { fleetSummary, listHosts } from "../api.js";
 import { percent } from "../format.js";
 import { freshness } from "../freshness.js";
 import { html } from "../html.js";
@@ -24,7 +24,6 @@ const SPACING_MS = 3000;
 export function FleetView({ onChoose }) {
   return html`
     <${FleetSummary} />
-    <${SummaryCounts} />
     <div class="columns">
       <div class="column-events"><${Events} host=${null} /></div>
       <div class="column-metrics"><${HostTable} onChoose=${onChoose} /></div>
@@ -33,17 +32,25 @@ export function FleetView({ onChoose }) {
 }
 
 function FleetSummary() {
-  const status = useResource("fleet status", (signal) => monitorStatus("*", signal), (change) => concerns(change, "events"));
-  const hosts = status.data?.health.hosts;
-  return html`<section class="summary" aria-label="All hosts">
-    <div class="summary-name">
-      <h1>All hosts</h1>
-      ${status.data && html`<${HealthBadge} health=${status.data.health.status} />`}
-      ${hosts && html`<span class="freshness">${hosts.monitored} of ${hosts.total} monitored</span>`}
-    </div>
-    ${hosts?.total > 0 &&
-    html`<${MonitorControls} host="*" running=${hosts.monitored > 0} stopped=${hosts.monitored < hosts.total} hosts=${hosts.total} onChanged=${status.reload} />`}
-  </section>`;
+  const summary = useResource("fleet summary", fleetSummary, (change) => concerns(change, "events"));
+  const hosts = summary.data?.hosts;
+  return html`
+    <section class="summary" aria-label="All hosts">
+      <div class="summary-name">
+        <h1>All hosts</h1>
+        ${hosts && html`<span class="freshness">${hosts.monitored} of ${hosts.total} monitored</span>`}
+      </div>
+      ${hosts?.total > 0 &&
+      html`<${MonitorControls}
+        host="*"
+        running=${hosts.monitored > 0}
+        stopped=${hosts.monitored < hosts.total}
+        hosts=${hosts.total}
+        onChanged=${summary.reload}
+      />`}
+    </section>
+    <${Loaded} resource=${summary} what="the summary" rows=${1}>${(data) => html`<${SummaryCounts} ...${data} />`}<//>
+  `;
 }
 
 function HostTable({ onChoose }) {

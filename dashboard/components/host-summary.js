@@ -1,5 +1,6 @@
 /** The head of a host's page: its name, its health, how fresh it is, start and stop. */
 
+import { useContext } from "preact/hooks";
 import { duration } from "../format.js";
 import { freshness } from "../freshness.js";
 import { html } from "../html.js";
@@ -8,10 +9,13 @@ import { Ago } from "./ago.js";
 import { HealthBadge } from "./badges.js";
 import { HostText } from "./host-text.js";
 import { MonitorControls } from "./monitor-controls.js";
+import { Icon } from "./icon.js";
 import { Notice } from "./notice.js";
+import { ScriptContext } from "./script-context.js";
 
 /** The head of this host's page; `onChanged` is called when monitoring was started or stopped. */
 export function HostSummary({ host, onChanged }) {
+  const openScript = useContext(ScriptContext);
   const now = useNow();
   const fresh = freshness(host, now);
   const uptime = host.metrics.uptime_seconds;
@@ -31,6 +35,9 @@ export function HostSummary({ host, onChanged }) {
         ${host.interval_seconds && html`<span>every ${duration(host.interval_seconds)}</span>`}
         ${host.tags.map((tag) => html`<span class="tag" key=${tag}><${HostText} text=${tag} /></span>`)}
       </p>
+      <button type="button" class="make-script" onClick=${() => openScript({ key: "any", host: host.name })}>
+        <${Icon} name="script" />Make a script…
+      </button>
       <${MonitorControls} host=${host.id} running=${host.monitoring} onChanged=${onChanged} />
     </section>
     ${fresh === "paused" && html`<${Notice} tone="info">Monitoring is stopped: nothing new comes in until you start it.<//>`}

@@ -5,6 +5,7 @@ import { optimize } from "../api.js";
 import { html } from "../html.js";
 import { useResource } from "../resource.js";
 import { visibleText } from "../visible.js";
+import { BOTTLENECKS } from "../vocabulary.js";
 import { HostText } from "./host-text.js";
 import { Icon } from "./icon.js";
 import { Loaded } from "./notice.js";
@@ -29,7 +30,7 @@ function Findings({ found, host }) {
   const ask = (one) => open({ key: `optimize ${one.issue_type}`, issueType: one.issue_type, host: host.name, parameters: one.parameters });
   return html`
     <p class="bottleneck ${found.bottleneck && found.bottleneck !== "none" ? "" : "good"}">
-      ${found.bottleneck && found.bottleneck !== "none" ? visibleText(found.bottleneck) : html`<${Icon} name="healthy" />No bottleneck`}
+      ${found.bottleneck && found.bottleneck !== "none" ? (BOTTLENECKS[found.bottleneck] ?? visibleText(found.bottleneck)) : html`<${Icon} name="healthy" />No bottleneck`}
     </p>
     ${found.findings.length > 0 &&
     html`<ul class="findings">${found.findings.map((one, i) => html`<li key=${i}><${HostText} text=${textOf(one)} limit=${MOST_SHOWN} /></li>`)}</ul>`}

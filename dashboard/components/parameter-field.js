@@ -35,7 +35,11 @@ function Input({ id, parameter, value, onChange }) {
     onInput=${(event) => onChange(event.target.value === "" ? null : Number(event.target.value))} />`;
 }
 
-function bounds({ type, minimum = null, maximum = null }) {
+// Such a maximum only keeps a number in its type, and tells a reader nothing.
+const NO_MAXIMUM = 1e9;
+
+function bounds({ type, minimum = null, maximum: most = null }) {
+  const maximum = most !== null && most > NO_MAXIMUM ? null : most;
   if (type !== "integer" && type !== "number") return "";
   if (minimum !== null && maximum !== null) return ` (${minimum} to ${maximum})`;
   if (minimum !== null) return ` (at least ${minimum})`;

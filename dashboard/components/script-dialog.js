@@ -19,31 +19,30 @@ export function ScriptDialog({ asked, onClosed }) {
   const close = () => dialog.current.close();
 
   const [scriptId, setScriptId] = useState(asked.scriptId ?? asked.event?.script_id ?? null);
-  const [isForm, setForm] = useState(scriptId === null);
+  // What the form starts with; null while a script is shown.
+  const [form, setForm] = useState(scriptId === null ? asked : null);
   const remedies = useResource("remedies", listRemedies, () => false);
   const templates = remedies.data?.templates ?? [];
   const [generate, generating] = useAction(async (wanted) => {
     const { id } = await generateScript(wanted);
     setScriptId(id);
-    setForm(false);
+    setForm(null);
   });
 
   return html`<dialog ref=${dialog} class="script-dialog" aria-labelledby="script-title" onClose=${onClosed}>
     <button type="button" class="quiet dialog-close" onClick=${close} aria-label="Close"><${Icon} name="close" /></button>
     ${remedies.error && html`<${Notice} tone="error" onRetry=${remedies.reload}>${remedies.error.message}<//>`}
-    ${isForm
-      ? remedies.data
-        ? html`<${ScriptForm} asked=${asked} templates=${templates} state=${generating} onGenerate=${generate}
-            onCancel=${scriptId === null ? null : () => setForm(false)} />`
-        : !remedies.error && html`<h2 id="script-title">Script</h2><${Loading} what="the remedies" rows=${5} />`
-      : html`<${Shown} key=${scriptId} id=${scriptId} templates=${templates} state=${generating} onGenerate=${generate}
-          onChange=${(script) => {
-            asked.issueType = script.issue_type;
-            asked.host = script.host;
-            asked.parameters = script.parameters ?? script.given;
-            asked.scriptType = script.script_type;
-            setForm(true);
-          }} />`}
+    ${form !== null && !remedies.data && !remedies.error && html`<h2 id="script-title">Script</h2><${Loading} what="the remedies" rows=${5} />`}
+    ${form !== null &&
+    remedies.data &&
+    html`<${ScriptForm}
+      asked=${form}
+      templates=${templates}
+      state=${generating}
+      onGenerate=${generate}
+      onCancel=${scriptId === null ? null : () => setForm(null)}
+    />`}
+    ${form === null && html`<${Shown} key=${scriptId} id=${scriptId} templates=${templates} state=${generating} onGenerate=${generate} onChange=${setForm} />`}
   </dialog>`;
 }
 

@@ -20,7 +20,7 @@ export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
   if (!remedy) {
     return html`<h2 id="script-title">Script</h2><${Notice} tone="warning">No remedies are there yet: a worker publishes them when it starts.<//>`;
   }
-  const host = asked.host ?? asked.event?.host;
+  const host = asked.host ?? asked.event?.host ?? undefined;
 
   function submit(event) {
     event.preventDefault();
@@ -30,7 +30,7 @@ export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
       issue_type: issueType,
       script_type: scriptType || undefined,
       host,
-      event_id: asked.event?.id,
+      event_id: asked.eventId ?? asked.event?.id,
       parameters: Object.fromEntries(given),
     });
   }

@@ -31,7 +31,7 @@ export function ScriptView({ script, template, state, onGenerate, onChange }) {
     <div class="script-bar">
       <${TypeSwitch} script=${script} template=${template} busy=${state.busy} onGenerate=${onGenerate} />
       ${script.state === "ready" && html`<${ScriptActions} script=${script} />`}
-      ${template?.parameters.length > 0 && html`<button type="button" onClick=${() => onChange(script)}>Change parameters…</button>`}
+      ${template?.parameters.length > 0 && html`<button type="button" onClick=${() => onChange(askedFor(script))}>Change parameters…</button>`}
     </div>
     ${state.error && html`<${Notice} tone="error">${state.error.message}<//>`}
     ${script.state === "queued" && html`<${Notice}>A worker is writing this script.<//><${Loading} what="the script" rows=${8} />`}
@@ -72,6 +72,17 @@ function inAnotherType(script, type) {
   };
 }
 
+/** Return what a form starts with that is to make this script anew. */
+function askedFor(script) {
+  return {
+    issueType: script.issue_type,
+    scriptType: script.script_type,
+    host: script.host,
+    eventId: script.event_id,
+    parameters: givenParameters(script.parameters),
+  };
+}
+
 /** Return the parameters that have a value: those without one are not to be given. */
 export function givenParameters(parameters) {
   return Object.fromEntries(Object.entries(parameters ?? {}).filter(([, value]) => value !== null && value !== ""));
@@ -86,7 +97,10 @@ function Modes({ script }) {
       </div>`,
     )}
   </dl>
-  <p class="run-command"><span>Run it on the host</span> <code>${visibleText(script.run_command)}</code></p>`;
+  <p class="run-command">
+    <span>Run it on the host:</span> <code>${visibleText(script.run_command)} plan</code>
+    <span>Without a mode it plans, asks, applies and verifies.</span>
+  </p>`;
 }
 
 function Facts({ script, template }) {

@@ -1,37 +1,31 @@
 /** The fleet in numbers. */
 
-import { fleetSummary } from "../api.js";
 import { count } from "../format.js";
 import { html } from "../html.js";
-import { concerns } from "../live.js";
-import { useResource } from "../resource.js";
 import { HEALTH, SEVERITIES } from "../vocabulary.js";
 import { Icon } from "./icon.js";
-import { Loaded } from "./notice.js";
 
 const HEALTHS = ["critical", "warning", "healthy", "unknown"];
 
-/** Hosts by health and open events by severity, of all hosts. */
-export function SummaryCounts() {
-  const summary = useResource("fleet summary", fleetSummary, (change) => concerns(change, "events"));
-  return html`<${Loaded} resource=${summary} what="the summary" rows=${1}>
-    ${({ hosts, events }) => html`<section class="counts" aria-label="Fleet">
-      <dl>
-        <div class="count-of"><dt>${hosts.total === 1 ? "host" : "hosts"}</dt><dd>${count(hosts.total)}</dd></div>
-        ${HEALTHS.filter((health) => hosts[health] > 0).map(
-          (health) => html`<div class="count-of tone-${health}" key=${health}>
-            <dt><${Icon} name=${health} />${HEALTH[health].toLowerCase()}</dt><dd>${count(hosts[health])}</dd>
-          </div>`,
-        )}
-      </dl>
-      <dl>
-        <div class="count-of"><dt>open events</dt><dd>${count(events.open)}</dd></div>
-        ${SEVERITIES.filter((severity) => events.by_severity[severity] > 0).map(
-          (severity) => html`<div class="count-of tone-${severity}" key=${severity}>
-            <dt><${Icon} name=${severity} />${severity}</dt><dd>${count(events.by_severity[severity])}</dd>
-          </div>`,
-        )}
-      </dl>
-    </section>`}
-  <//>`;
+/** Hosts by health and open events by severity, of all hosts: those that there are any of. */
+export function SummaryCounts({ hosts, events }) {
+  const healths = HEALTHS.filter((health) => hosts[health] > 0);
+  const severities = SEVERITIES.filter((severity) => events.by_severity[severity] > 0);
+  return html`<section class="counts" aria-label="Counts of the fleet">
+    <dl>
+      <${Count} word=${hosts.total === 1 ? "host" : "hosts"} number=${hosts.total} />
+      ${healths.map((health) => html`<${Count} key=${health} tone=${health} word=${HEALTH[health].toLowerCase()} number=${hosts[health]} />`)}
+    </dl>
+    <dl>
+      <${Count} word=${events.open === 1 ? "open event" : "open events"} number=${events.open} />
+      ${severities.map((severity) => html`<${Count} key=${severity} tone=${severity} word=${severity} number=${events.by_severity[severity]} />`)}
+    </dl>
+  </section>`;
+}
+
+function Count({ word, number, tone = null }) {
+  return html`<div class="count-of ${tone ? `tone-${tone}` : ""}">
+    <dt>${tone && html`<${Icon} name=${tone} />`}${word}</dt>
+    <dd>${count(number)}</dd>
+  </div>`;
 }
