@@ -9,8 +9,6 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.config import Config
-from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
 import migrations
@@ -75,7 +73,6 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             # Gunicorn's most: the longest query that fits is never cut off.
             "limit_request_line": 8190,
             "loglevel": "warning",
-            "logger_class": _Log,
             "accesslog": None,
             "control_socket_disable": True,
             "proc_name": "fleetmedic-api",
@@ -90,15 +87,6 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def _end_streams_with(self, worker: Worker) -> None:
         self._streams.are_to_end = lambda: not worker.alive
-
-
-class _Log(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """Gunicorn's log as part of this process's: it quotes what strangers sent."""
-
-    def setup(self, cfg: Config) -> None:
-        super().setup(cfg)
-        self.error_log.handlers.clear()
-        self.error_log.propagate = True
 
 
 def _bind(host: str, port: int) -> socket.socket:
