@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from store import remedies
 from store.engine import connect, writing
 from store.settings import ServerSettings
 from wire import keys
+from wire.logs import log_to_stderr
 from worker.consumer import Consumer
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
@@ -103,7 +103,7 @@ def _without_traceback_of_outages(record: logging.LogRecord) -> bool:
 
 def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUEUES) -> int:
     """Work on these queues until SIGTERM, with ``concurrency`` child processes; wait for the database first."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(logging.INFO)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_traceback_of_outages)
     for chatty in ("celery", "alembic"):
