@@ -19,9 +19,8 @@ from store.settings import ServerSettings
 from wire.logs import log_to_stderr
 from wire.text import visible
 
-# A stream holds its thread for as long as it is open, who waits for a script for some seconds: twice as many are there
-# for everything else.
-_THREADS = 3 * MAX_STREAMS
+# A stream holds its thread for as long as it is open: as many again are there for everything else.
+_THREADS = 2 * MAX_STREAMS
 _BACKLOG = 512
 _GRACE_SECONDS = 2
 
