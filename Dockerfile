@@ -14,7 +14,7 @@ RUN make setup PYTHON=python \
   && rm -r dashboard/node_modules
 COPY . .
 # Nothing can be written where it runs, not even bytecode.
-RUN .venv/bin/python -m compileall -qx '/\.venv/' .
+RUN .venv/bin/python -m compileall -qx '/\.venv/' . && rm -r Makefile README.md pyproject.toml requirements
 
 FROM python:3.13-slim
 # The folders are there so that volumes mounted on them belong to this user; Postgres is in its group.

@@ -43,8 +43,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--key-file",
         type=Path,
         metavar="F",
-        help="write the host's key into F instead of printing it; where F holds the key of a host already, "
-        "only renew the access of all hosts to Redis",
+        help="write the host's key into F instead of printing it, unless F holds the key of a host already; "
+        "renew the access of all hosts to Redis",
     )
     add_data_dir(parser)
 
@@ -70,7 +70,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
             if migrations.current(engine) != migrations.head():
                 raise CommandFailed("the database is not at this version: run `fleetmedic db upgrade`")
             with writing(engine) as connection:
-                if arguments.key_file and (name := _kept(arguments.key_file, connection, redis)):
+                if arguments.key_file and (name := _renewed(arguments.key_file, connection, redis)):
                     print(f"{name} is enrolled, its key is in {arguments.key_file}")
                     return 0
                 host, lasting = _let_in(arguments, connection, redis)
@@ -121,18 +121,16 @@ def _let_in(arguments: Namespace, connection: "Connection", redis: "Redis") -> "
     return host, lasting
 
 
-def _kept(key_file: Path, connection: "Connection", redis: "Redis") -> str | None:
-    """Return the name of the host whose key is in the file, if there is one, and renew the access of all hosts."""
+def _renewed(key_file: Path, connection: "Connection", redis: "Redis") -> str | None:
+    """Renew the access of all hosts to Redis; return the name of the host whose key is in the file, if one's is."""
     from cli.own_host import kept_host
     from cli.redis_users import ensure_redis_users
     from store.enrollment import enrolled_hosts
 
     enrolled = enrolled_hosts(connection)
-    kept = kept_host(enrolled, key_file)
-    if kept is None:
-        return None
     ensure_redis_users(redis, [(host.id, host.key) for host in enrolled])
-    return kept.name
+    kept = kept_host(enrolled, key_file)
+    return kept.name if kept else None
 
 
 def _collector_redis_url(known: Mapping[str, str], server_url: str) -> str:

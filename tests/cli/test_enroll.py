@@ -143,6 +143,16 @@ def test_a_host_with_a_key_file_is_enrolled_once(
         assert client.ping()
 
 
+def test_a_host_with_a_key_file_renews_the_access_of_the_others(server: Engine, redis_url: str, tmp_path: Path) -> None:
+    assert main(["enroll", "web-1"]) == 0
+    with reading(server) as connection:
+        (other,) = enrolled_hosts(connection)
+    with redis.Redis.from_url(redis_url) as client:
+        client.acl_deluser(keys.redis_user(other.id))
+        assert main(["enroll", "web-2", "--key-file", str(tmp_path / "host-key")]) == 0
+        assert keys.redis_user(other.id) in client.acl_users()
+
+
 def test_a_key_that_cannot_be_written_enrolls_nobody(
     server: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
