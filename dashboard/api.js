@@ -105,7 +105,11 @@ async function send(method, path, body = undefined, signal = undefined) {
   if (date) serverAheadMs = Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
   if (response.ok) return document;
   if (response.status === 401 && path !== "/api/v1/session") tellSignedOut();
-  throw new RequestFailed(document?.detail ?? `The server answered ${response.status}.`, response.status, document?.field);
+  throw new RequestFailed(
+    document?.detail ?? `The server answered ${response.status}.`,
+    response.status,
+    document?.field,
+  );
 }
 
 async function content(response) {

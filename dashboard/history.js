@@ -29,7 +29,9 @@ export async function loadHistory(host, names, now, firstSeen, signal) {
  */
 export function columns(series, names, gapSeconds) {
   const times = [...new Set(names.flatMap((name) => series[name].t))].sort((a, b) => a - b);
-  const withGaps = times.flatMap((t, i) => (i > 0 && t - times[i - 1] > gapSeconds ? [(t + times[i - 1]) / 2, t] : [t]));
+  const withGaps = times.flatMap((t, i) =>
+    i > 0 && t - times[i - 1] > gapSeconds ? [(t + times[i - 1]) / 2, t] : [t],
+  );
   const values = names.flatMap((name) => {
     const { t, avg, min, max } = series[name];
     const place = new Map(t.map((time, i) => [time, i]));
@@ -43,6 +45,8 @@ function ask(host, names, from, to, points, signal) {
 }
 
 function firstTime(series) {
-  const firsts = Object.values(series).filter((one) => one.t.length > 0).map((one) => one.t[0]);
+  const firsts = Object.values(series)
+    .filter((one) => one.t.length > 0)
+    .map((one) => one.t[0]);
   return firsts.length > 0 ? Math.min(...firsts) : null;
 }

@@ -22,7 +22,9 @@ export const EVENT_TYPES = {
 
 /** Return title and formatter of an event type, also of one that this page does not know. */
 export function eventType(type) {
-  return EVENT_TYPES[type] ?? { title: type.replaceAll("_", " "), value: (value) => (value === null ? null : String(value)) };
+  return (
+    EVENT_TYPES[type] ?? { title: type.replaceAll("_", " "), value: (value) => (value === null ? null : String(value)) }
+  );
 }
 
 export const HEALTH = {

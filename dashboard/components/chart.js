@@ -22,13 +22,21 @@ export function Chart({ chart, history, interval }) {
   const [cursor, setCursor] = useState(null);
   const data = useMemo(() => {
     const gap = Math.max(GAP_STEPS * history.step, GAP_INTERVALS * (interval ?? 0));
-    return columns(history.series, chart.lines.map((line) => line.name), gap);
+    return columns(
+      history.series,
+      chart.lines.map((line) => line.name),
+      gap,
+    );
   }, [history, interval, chart]);
 
   useEffect(() => {
     // The reference is empty before this effect is cleaned up.
     const element = place.current;
-    const made = new uPlot(options(chart, () => span.current, element, setCursor), data, element);
+    const made = new uPlot(
+      options(chart, () => span.current, element, setCursor),
+      data,
+      element,
+    );
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }));
     observer.observe(element);
@@ -63,7 +71,8 @@ export function Chart({ chart, history, interval }) {
       <span class="chart-time">${cursor === null ? "" : clock(data[0][shownAt] * 1000, history.to * 1000)}</span>
       ${chart.lines.map(
         (line, i) => html`<span class="reading" key=${line.name}>
-          <i class="swatch series-${i + 1}"></i>${line.label} <b>${reading(chart, line, data, i, shownAt, cursor !== null)}</b>
+          <i class="swatch series-${i + 1}"></i>${line.label}${" "}
+          <b>${reading(chart, line, data, i, shownAt, cursor !== null)}</b>
         </span>`,
       )}
     </figcaption>
@@ -93,7 +102,11 @@ function options(chart, span, place, setCursor) {
   const grid = { stroke: color("--chart-grid"), width: 1 };
   const axis = { stroke: color("--text-muted"), grid, ticks: { show: false }, font: `11px ${font(place)}` };
   const series = chart.lines.flatMap((line, i) => [
-    { stroke: color(`--series-${i + 1}`), width: 1.5, points: { filter: lonePoints, size: 4, width: 0, fill: color(`--series-${i + 1}`) } },
+    {
+      stroke: color(`--series-${i + 1}`),
+      width: 1.5,
+      points: { filter: lonePoints, size: 4, width: 0, fill: color(`--series-${i + 1}`) },
+    },
     ...[0, 1].map(() => ({ stroke: "transparent", width: 0, points: { show: false } })),
   ]);
   const bands = chart.lines.flatMap((line, i) =>
@@ -108,12 +121,22 @@ function options(chart, span, place, setCursor) {
       sync: { key: "charts", setSeries: false },
       drag: { x: false, y: false },
       y: false,
-      points: { show: (self, i) => (i % 3 === 1 ? uPlot.dom?.point?.(self, i) ?? cursorPoint() : null), size: 6, width: 1.5 },
+      points: {
+        show: (self, i) => (i % 3 === 1 ? (uPlot.dom?.point?.(self, i) ?? cursorPoint()) : null),
+        size: 6,
+        width: 1.5,
+      },
     },
     scales: { x: { range: () => span() }, y: { range: (_, __, most) => [0, chart.most ?? ceiling(most, chart)] } },
     axes: [
       { ...axis, size: 22, space: 60, values: (_, splits) => splits.map((at) => shortTime(at)) },
-      { ...axis, size: AXIS_WIDTH, space: 28, splits: (_, __, ___, most) => splits(most), values: (_, values) => values.map((one) => tick(chart, one)) },
+      {
+        ...axis,
+        size: AXIS_WIDTH,
+        space: 28,
+        splits: (_, __, ___, most) => splits(most),
+        values: (_, values) => values.map((one) => tick(chart, one)),
+      },
     ],
     series: [{}, ...series],
     bands,

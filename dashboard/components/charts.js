@@ -90,7 +90,14 @@ export function Charts({ host }) {
         loaded.first === null
           ? html`<p class="empty">Nothing was measured in the last hour.</p>`
           : html`<div class="charts">
-              ${CHARTS.map((chart) => html`<${Chart} key=${chart.title} chart=${chart} history=${loaded} interval=${host.interval_seconds} />`)}
+              ${CHARTS.map(
+                (chart) => html`<${Chart}
+                  key=${chart.title}
+                  chart=${chart}
+                  history=${loaded}
+                  interval=${host.interval_seconds}
+                />`,
+              )}
             </div>`}
     <//>
   <//>`;
@@ -100,6 +107,7 @@ function Span({ history }) {
   if (!history || history.first === null) return null;
   const minutes = Math.round((history.to - history.from) / 60);
   return html`<span class="hint">
-    ${minutes < 59 ? `${minutes} min, since ${clock(history.from * 1000, history.to * 1000)}; ` : ""}a point every ${history.step} s
+    ${minutes < 59 && `${minutes} min, since ${clock(history.from * 1000, history.to * 1000)}; `}
+    a point every ${history.step} s
   </span>`;
 }

@@ -13,9 +13,10 @@ const TOKENIZERS = { bash: bashTokens, powershell: powershellTokens };
 export function Code({ text, type }) {
   const lines = useMemo(() => linesOf((TOKENIZERS[type] ?? plain)(text)), [text, type]);
   return html`<pre class="code" tabindex="0" aria-label="Code of the script"><code>${lines.map(
-    (tokens, i) => html`<span class="line" key=${i}>${tokens.map(([kind, piece]) =>
-      kind ? html`<span class="token-${kind}">${shown(piece)}</span>` : shown(piece),
-    )}${"\n"}</span>`,
+    (tokens, i) =>
+      html`<span class="line" key=${i}>${tokens.map(([kind, piece]) =>
+        kind ? html`<span class="token-${kind}">${shown(piece)}</span>` : shown(piece),
+      )}${"\n"}</span>`,
   )}</code></pre>`;
 }
 
@@ -25,5 +26,7 @@ function plain(text) {
 
 /** Scripts are ASCII; should one not be, what hides in it is seen. */
 function shown(piece) {
-  return piece.replaceAll("\t", "    ") === piece ? visibleText(piece, Infinity) : visibleText(piece.replaceAll("\t", "    "), Infinity);
+  return piece.replaceAll("\t", "    ") === piece
+    ? visibleText(piece, Infinity)
+    : visibleText(piece.replaceAll("\t", "    "), Infinity);
 }

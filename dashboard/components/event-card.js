@@ -25,23 +25,34 @@ export function EventCard({ event, withHost }) {
       <span class="event-age">since <${Ago} at=${event.opened_at} /></span>
     </div>
     <h3>${visibleText(title)} <code>${visibleText(event.type)}</code></h3>
-    ${(withHost || event.subject !== event.host) &&
-    html`<p class="event-subject">
+    ${
+      (withHost || event.subject !== event.host) &&
+      html`<p class="event-subject">
       ${withHost && html`<span class="tag"><${HostText} text=${event.host} /></span>`}
       ${event.subject !== event.host && html`<${HostText} text=${event.subject} />`}
-    </p>`}
-    ${now !== null &&
-    html`<p class="event-figures">
+    </p>`
+    }
+    ${
+      now !== null &&
+      html`<p class="event-figures">
       <b>${now}</b>
       ${limit !== null && html`<span>limit ${limit}</span>`}
       ${peak !== null && event.peak_at && html`<span>peak ${peak} at <${At} at=${event.peak_at} /></span>`}
-    </p>`}
+    </p>`
+    }
     <div class="event-foot">
       <${Evidence} evidence=${event.evidence} />
-      ${event.script_id !== null &&
-      html`<button type="button" class="small primary" onClick=${ask} aria-label="Fix script for ${visibleText(title)}, ${visibleText(event.subject, 40)}">
+      ${
+        event.script_id !== null &&
+        html`<button
+        type="button"
+        class="small primary"
+        onClick=${ask}
+        aria-label="Fix script for ${visibleText(title)}, ${visibleText(event.subject, 40)}"
+      >
         <${Icon} name="script" />Fix script
-      </button>`}
+      </button>`
+      }
     </div>
   </li>`;
 }

@@ -1,16 +1,9 @@
 /** Narrowing the events down. */
 
+import { ANY_EVENT } from "../events.js";
 import { html } from "../html.js";
-import { EVENT_TYPES, SEVERITIES, eventType } from "../vocabulary.js";
 import { visibleText } from "../visible.js";
-
-/** The filter that lets every event through. */
-export const ANY_EVENT = { type: "", severity: "", state: "" };
-
-/** Tell whether an event passes the filter. */
-export function isWanted(event, filter) {
-  return Object.entries(filter).every(([field, value]) => value === "" || event[field] === value);
-}
+import { EVENT_TYPES, SEVERITIES, eventType } from "../vocabulary.js";
 
 /** Three lists; `types` are those that there are, for the ones this page does not know. */
 export function EventFilter({ filter, types, onChange }) {
@@ -23,7 +16,10 @@ export function EventFilter({ filter, types, onChange }) {
     <${Choice} id="filter-severity" label="Severity" value=${filter.severity} onChoose=${set("severity")}
       options=${SEVERITIES.map((severity) => [severity, severity])} />
     <${Choice} id="filter-state" label="State" value=${filter.state} onChoose=${set("state")}
-      options=${[["open", "open"], ["resolved", "resolved"]]} />
+      options=${[
+        ["open", "open"],
+        ["resolved", "resolved"],
+      ]} />
     ${isSet && html`<button type="button" class="quiet small" onClick=${() => onChange(ANY_EVENT)}>Show all</button>`}
   </div>`;
 }

@@ -29,7 +29,8 @@ function Part({ name, value }) {
   if (name === "processes" && Array.isArray(value)) return html`<${Processes} processes=${value} />`;
   if (name === "process" && value) return html`<${Processes} processes=${[value]} />`;
   if (value !== null && typeof value === "object") {
-    return html`<dl>${Object.entries(value).map(([field, one]) => html`<${Field} key=${field} name=${field} value=${one} />`)}</dl>`;
+    const fields = Object.entries(value);
+    return html`<dl>${fields.map(([field, one]) => html`<${Field} key=${field} name=${field} value=${one} />`)}</dl>`;
   }
   return html`<dl><${Field} name=${name} value=${value} /></dl>`;
 }
@@ -46,7 +47,11 @@ function Field({ name, value }) {
 function Processes({ processes }) {
   return html`<table>
     <thead>
-      <tr><th scope="col">Process</th><th scope="col" class="number">CPU</th><th scope="col" class="number">Memory</th></tr>
+      <tr>
+        <th scope="col">Process</th>
+        <th scope="col" class="number">CPU</th>
+        <th scope="col" class="number">Memory</th>
+      </tr>
     </thead>
     <tbody>
       ${processes.map(

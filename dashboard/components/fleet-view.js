@@ -2,31 +2,35 @@
 
 import { useState } from "preact/hooks";
 import { fleetSummary, listHosts } from "../api.js";
+import { useEvents } from "../events.js";
 import { percent } from "../format.js";
 import { freshness } from "../freshness.js";
 import { html } from "../html.js";
 import { concerns } from "../live.js";
 import { useNow, useResource } from "../resource.js";
+import { HEALTH } from "../vocabulary.js";
 import { Ago } from "./ago.js";
 import { HealthBadge } from "./badges.js";
-import { Events } from "./events.js";
 import { HostText } from "./host-text.js";
 import { MonitorControls } from "./monitor-controls.js";
 import { Loaded } from "./notice.js";
+import { OpenEvents } from "./open-events.js";
 import { Panel } from "./panel.js";
 import { SummaryCounts } from "./summary-counts.js";
-import { HEALTH } from "../vocabulary.js";
+import { Timeline } from "./timeline.js";
 
 const MOST_SHOWN = 100;
 const SPACING_MS = 3000;
 
 /** The fleet: its numbers, its hosts, its events. */
 export function FleetView({ onChoose }) {
+  const events = useEvents(null);
   return html`
     <${FleetSummary} />
     <div class="columns">
-      <div class="column-events"><${Events} host=${null} /></div>
+      <div class="column-events"><${OpenEvents} events=${events} /></div>
       <div class="column-metrics"><${HostTable} onChoose=${onChoose} /></div>
+      <div class="column-past"><${Timeline} events=${events} host=${null} /></div>
     </div>
   `;
 }
@@ -40,14 +44,16 @@ function FleetSummary() {
         <h1>All hosts</h1>
         ${hosts && html`<span class="freshness">${hosts.monitored} of ${hosts.total} monitored</span>`}
       </div>
-      ${hosts?.total > 0 &&
-      html`<${MonitorControls}
+      ${
+        hosts?.total > 0 &&
+        html`<${MonitorControls}
         host="*"
         running=${hosts.monitored > 0}
         stopped=${hosts.monitored < hosts.total}
         hosts=${hosts.total}
         onChanged=${summary.reload}
-      />`}
+      />`
+      }
     </section>
     <${Loaded} resource=${summary} what="the summary" rows=${1}>${(data) => html`<${SummaryCounts} ...${data} />`}<//>
   `;
@@ -72,7 +78,9 @@ function HostTable({ onChoose }) {
     <${Loaded} resource=${hosts} what="the hosts" rows=${6}>
       ${({ items, next }) =>
         items.length === 0
-          ? html`<p class="empty">${health ? "No host is like this." : html`No hosts yet: <code>fleetmedic enroll NAME</code> lets one in.`}</p>`
+          ? html`<p class="empty">
+              ${health ? "No host is like this." : html`No hosts yet: <code>fleetmedic enroll NAME</code> lets one in.`}
+            </p>`
           : html`
               <div class="table-frame" tabindex="0" role="region" aria-label="Hosts">
                 <table>
@@ -92,7 +100,10 @@ function HostTable({ onChoose }) {
                   </tbody>
                 </table>
               </div>
-              ${next && html`<p class="hint">The first ${items.length} by name. Find others by the field at the top.</p>`}
+              ${
+                next &&
+                html`<p class="hint">The first ${items.length} by name. Find others by the field at the top.</p>`
+              }
             `}
     <//>
   <//>`;
@@ -102,7 +113,9 @@ function HostRow({ host, onChoose }) {
   const fresh = freshness(host, useNow());
   return html`<tr class=${fresh === "fresh" ? "" : "is-old"}>
     <th scope="row">
-      <button type="button" class="link" onClick=${() => onChoose(host.name)}><${HostText} text=${host.name} limit=${40} /></button>
+      <button type="button" class="link" onClick=${() => onChoose(host.name)}>
+        <${HostText} text=${host.name} limit=${40} />
+      </button>
       <div class="narrow-only"><${HealthBadge} health=${host.health} /></div>
     </th>
     <td class="wide-only"><${HealthBadge} health=${host.health} /></td>

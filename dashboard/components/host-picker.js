@@ -11,15 +11,17 @@ export function HostPicker({ hosts, shown, everyHost, search, onSearch, onChoose
   if (!isMany && names.length < 2 && (shown === undefined || shown === everyHost || names.includes(shown))) return null;
   const listed = shown && shown !== everyHost && !names.includes(shown) ? [shown, ...names] : names;
   return html`<div class="host-picker">
-    ${isMany &&
-    html`<input
+    ${
+      isMany &&
+      html`<input
       type="search"
       aria-label="Find a host by name"
       placeholder="Find…"
       maxlength="63"
       value=${search}
       onInput=${(event) => onSearch(event.target.value.trim())}
-    />`}
+    />`
+    }
     <label for="host">Host</label>
     <select id="host" value=${shown} onChange=${(event) => onChoose(event.target.value)}>
       <option value=${everyHost} selected=${shown === everyHost}>All hosts</option>

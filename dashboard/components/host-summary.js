@@ -40,10 +40,13 @@ export function HostSummary({ host, onChanged }) {
       </button>
       <${MonitorControls} host=${host.id} running=${host.monitoring} onChanged=${onChanged} />
     </section>
-    ${fresh === "paused" && html`<${Notice} tone="info">Monitoring is stopped: nothing new comes in until you start it.<//>`}
-    ${fresh === "never" && html`<${Notice} tone="info">No snapshot has come yet. Is the collector of this host running?<//>`}
-    ${fresh === "late" && html`<${Notice} tone="warning">
+    ${fresh === "paused" && html`<${Notice}>Monitoring is stopped: nothing new comes in until you start it.<//>`}
+    ${fresh === "never" && html`<${Notice}>No snapshot has come yet. Is the collector of this host running?<//>`}
+    ${
+      fresh === "late" &&
+      html`<${Notice} tone="warning">
       The host is silent: last seen <${Ago} at=${host.last_seen} />. All figures are from then.
-    <//>`}
+    <//>`
+    }
   `;
 }

@@ -7,5 +7,6 @@ import { visibleParts, visibleText } from "../visible.js";
 export function HostText({ text, limit = 80 }) {
   const { parts, whole } = visibleParts(text, limit);
   const shown = parts.map((one) => one.text ?? html`<span class="hidden-character">${one.code}</span>`);
-  return html`<bdi class="host-text" title=${whole ? undefined : visibleText(text)}>${shown}${whole ? "" : "…"}</bdi>`;
+  const title = whole ? undefined : visibleText(text);
+  return html`<bdi class="host-text" title=${title}>${shown}${whole ? "" : "…"}</bdi>`;
 }

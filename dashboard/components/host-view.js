@@ -1,16 +1,18 @@
 /** One host: how it is, its metrics, its events, what would help it. */
 
 import { showHost } from "../api.js";
+import { useEvents } from "../events.js";
 import { html } from "../html.js";
 import { concerns } from "../live.js";
 import { useResource } from "../resource.js";
 import { Charts } from "./charts.js";
-import { Events } from "./events.js";
 import { HostSummary } from "./host-summary.js";
 import { MetricTiles } from "./metric-tiles.js";
 import { Loading, Notice } from "./notice.js";
+import { OpenEvents } from "./open-events.js";
 import { Optimize } from "./optimize.js";
 import { ProcessTable } from "./process-table.js";
+import { Timeline } from "./timeline.js";
 
 /** The host of this name. */
 export function HostView({ name, onEveryHost }) {
@@ -28,18 +30,27 @@ export function HostView({ name, onEveryHost }) {
     `;
   }
   return html`
-    ${resource.error && html`<${Notice} tone="error" onRetry=${resource.reload}>
+    ${
+      resource.error &&
+      html`<${Notice} tone="error" onRetry=${resource.reload}>
       What you see may be old. ${resource.error.message}
-    <//>`}
+    <//>`
+    }
     <${HostSummary} host=${host} onChanged=${resource.reload} />
     <${MetricTiles} host=${host} />
-    <div class="columns">
-      <div class="column-events"><${Events} host=${host} /></div>
-      <div class="column-metrics">
-        <${Charts} host=${host} />
-        <${Optimize} host=${host} />
-        <${ProcessTable} host=${host} />
-      </div>
-    </div>
+    <${Columns} host=${host} />
   `;
+}
+
+function Columns({ host }) {
+  const events = useEvents(host);
+  return html`<div class="columns">
+    <div class="column-events"><${OpenEvents} events=${events} /></div>
+    <div class="column-metrics">
+      <${Charts} host=${host} />
+      <${Optimize} host=${host} />
+      <${ProcessTable} host=${host} />
+    </div>
+    <div class="column-past"><${Timeline} events=${events} host=${host} /></div>
+  </div>`;
 }

@@ -1,4 +1,4 @@
-/** Icons: drawn here, so that nothing is fetched from elsewhere. Always beside a word, so hidden from screen readers. */
+/** Icons: drawn here, so that nothing is fetched from elsewhere. Beside a word each, so hidden from screen readers. */
 
 import { html } from "../html.js";
 

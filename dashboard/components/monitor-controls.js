@@ -27,14 +27,18 @@ export function MonitorControls({ host, running, stopped = !running, hosts = 1, 
 
   return html`<div class="monitor-controls">
     <span class="monitor-state ${running ? "is-running" : "is-stopped"}">${running ? "Monitoring" : "Stopped"}</span>
-    ${stopped &&
-    html`<button type="button" disabled=${busy} onClick=${start}>
+    ${
+      stopped &&
+      html`<button type="button" disabled=${busy} onClick=${start}>
       <${Icon} name="play" />${starting.busy ? "Starting…" : `Start${all}`}
-    </button>`}
-    ${running &&
-    html`<button type="button" class=${asking ? "danger" : ""} disabled=${busy} onClick=${askOrStop}>
+    </button>`
+    }
+    ${
+      running &&
+      html`<button type="button" class=${asking ? "danger" : ""} disabled=${busy} onClick=${askOrStop}>
       <${Icon} name="stop" />${stopping.busy ? "Stopping…" : asking ? `Really stop ${hosts} hosts?` : `Stop${all}`}
-    </button>`}
+    </button>`
+    }
     ${asking && html`<button type="button" class="quiet" onClick=${() => setAsking(false)}>Keep on</button>`}
     ${error && html`<span class="action-error" role="alert">${error.message}</span>`}
   </div>`;

@@ -16,7 +16,11 @@ const MOST_SHOWN = 400;
 
 /** The analysis of a host's recent history: made when asked for, and every 30 seconds. */
 export function Optimize({ host }) {
-  const analysis = useResource(`optimize ${host.id}`, (signal) => optimize(host.id, signal), (change) => change.topic === "all");
+  const analysis = useResource(
+    `optimize ${host.id}`,
+    (signal) => optimize(host.id, signal),
+    (change) => change.topic === "all",
+  );
   const actions = html`<button type="button" class="quiet small" onClick=${analysis.reload}><${Icon} name="refresh" />Look again</button>`;
   return html`<${Panel} title="Bottleneck" id="optimize" data-testid="optimize" actions=${actions}>
     <${Loaded} resource=${analysis} what="the analysis" rows=${4}>
@@ -27,15 +31,19 @@ export function Optimize({ host }) {
 
 function Findings({ found, host }) {
   const open = useContext(ScriptContext);
-  const ask = (one) => open({ key: `optimize ${one.issue_type}`, issueType: one.issue_type, host: host.name, parameters: one.parameters });
+  const ask = (one) =>
+    open({ key: `optimize ${one.issue_type}`, issueType: one.issue_type, host: host.name, parameters: one.parameters });
   return html`
     <p class="bottleneck ${found.bottleneck && found.bottleneck !== "none" ? "" : "good"}">
       ${found.bottleneck && found.bottleneck !== "none" ? (BOTTLENECKS[found.bottleneck] ?? visibleText(found.bottleneck)) : html`<${Icon} name="healthy" />No bottleneck`}
     </p>
-    ${found.findings.length > 0 &&
-    html`<ul class="findings">${found.findings.map((one, i) => html`<li key=${i}><${HostText} text=${textOf(one)} limit=${MOST_SHOWN} /></li>`)}</ul>`}
-    ${found.suggestions.length > 0 &&
-    html`<ol class="suggestions">
+    ${
+      found.findings.length > 0 &&
+      html`<ul class="findings">${found.findings.map((one, i) => html`<li key=${i}><${HostText} text=${textOf(one)} limit=${MOST_SHOWN} /></li>`)}</ul>`
+    }
+    ${
+      found.suggestions.length > 0 &&
+      html`<ol class="suggestions">
       ${found.suggestions.map(
         (one, i) => html`<li key=${i}>
           <p><${HostText} text=${one.text} limit=${MOST_SHOWN} /></p>
@@ -45,7 +53,8 @@ function Findings({ found, host }) {
           </p>
         </li>`,
       )}
-    </ol>`}
+    </ol>`
+    }
   `;
 }
 

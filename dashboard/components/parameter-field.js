@@ -22,17 +22,34 @@ function Input({ id, parameter, value, onChange }) {
     const chosen = value === null ? "" : String(value);
     return html`<select ...${shared} value=${chosen} onChange=${(event) => onChange(read(event.target.value))}>
       <option value="">${parameter.default === null ? "none" : `default: ${parameter.default}`}</option>
-      ${choices.map((choice) => html`<option key=${choice} value=${choice} selected=${choice === chosen}>${choice}</option>`)}
+      ${choices.map(
+        (choice) => html`<option key=${choice} value=${choice} selected=${choice === chosen}>${choice}</option>`,
+      )}
     </select>`;
   }
   const placeholder = parameter.default === null ? "" : String(parameter.default);
   if (parameter.type === "string") {
-    return html`<input ...${shared} type="text" spellcheck="false" maxlength=${parameter.max_length} value=${value ?? ""}
-      placeholder=${placeholder} onInput=${(event) => onChange(event.target.value || null)} />`;
+    return html`<input
+      ...${shared}
+      type="text"
+      spellcheck="false"
+      maxlength=${parameter.max_length}
+      placeholder=${placeholder}
+      value=${value ?? ""}
+      onInput=${(event) => onChange(event.target.value || null)}
+    />`;
   }
-  return html`<input ...${shared} type="number" inputmode="decimal" value=${value ?? ""} placeholder=${placeholder}
-    min=${parameter.minimum} max=${parameter.maximum} step=${parameter.type === "integer" ? 1 : "any"}
-    onInput=${(event) => onChange(event.target.value === "" ? null : Number(event.target.value))} />`;
+  return html`<input
+    ...${shared}
+    type="number"
+    inputmode="decimal"
+    min=${parameter.minimum}
+    max=${parameter.maximum}
+    step=${parameter.type === "integer" ? 1 : "any"}
+    placeholder=${placeholder}
+    value=${value ?? ""}
+    onInput=${(event) => onChange(event.target.value === "" ? null : Number(event.target.value))}
+  />`;
 }
 
 // Such a maximum only keeps a number in its type, and tells a reader nothing.

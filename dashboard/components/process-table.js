@@ -27,7 +27,8 @@ export function ProcessTable({ host }) {
     (change) => concerns(change, "snapshots", host.id),
     SPACING_MS,
   );
-  const hint = processes.data?.taken_at && html`<span class="hint">as of <${Ago} at=${processes.data.taken_at} /></span>`;
+  const hint =
+    processes.data?.taken_at && html`<span class="hint">as of <${Ago} at=${processes.data.taken_at} /></span>`;
   return html`<${Panel} title="Top processes" id="processes" actions=${hint}>
     <${Loaded} resource=${processes} what="the processes" rows=${5}>
       ${({ items }) => {
@@ -47,14 +48,23 @@ export function ProcessTable({ host }) {
                 </tr>
               </thead>
               <tbody>
-                ${sorted.slice(0, all ? undefined : SHOWN).map((process) => html`<${Row} key=${`${process.pid} ${process.start_time}`} host=${host} process=${process} remedy=${REMEDY[by]} />`)}
+                ${sorted.slice(0, all ? undefined : SHOWN).map(
+                  (process) => html`<${Row}
+                      key=${`${process.pid} ${process.start_time}`}
+                      host=${host}
+                      process=${process}
+                      remedy=${REMEDY[by]}
+                    />`,
+                )}
               </tbody>
             </table>
           </div>
-          ${items.length > SHOWN &&
-          html`<button type="button" class="quiet small" onClick=${() => setAll(!all)}>
+          ${
+            items.length > SHOWN &&
+            html`<button type="button" class="quiet small" onClick=${() => setAll(!all)}>
             ${all ? "Show fewer" : `Show all ${items.length}`}
-          </button>`}
+          </button>`
+          }
         `;
       }}
     <//>
@@ -63,7 +73,9 @@ export function ProcessTable({ host }) {
 
 function Sortable({ title, column, by, onSort, hint = null }) {
   return html`<th scope="col" class="number" aria-sort=${by === column ? "descending" : "none"}>
-    <button type="button" class="sort" title=${hint} onClick=${() => onSort(column)}>${title}${by === column ? " ↓" : ""}</button>
+    <button type="button" class="sort" title=${hint} onClick=${() => onSort(column)}>
+      ${title}${by === column ? " ↓" : ""}
+    </button>
   </th>`;
 }
 
@@ -81,7 +93,9 @@ function Row({ host, process, remedy }) {
     <td class="number">${percent(process.cpu_percent)}</td>
     <td class="number">${percent(process.memory_percent)} <small>${bytes(process.memory_bytes)}</small></td>
     <td class="number">
-      <button type="button" class="quiet small" onClick=${ask} aria-label="Script for process ${process.pid}">Script…</button>
+      <button type="button" class="quiet small" onClick=${ask} aria-label="Script for process ${process.pid}">
+        Script…
+      </button>
     </td>
   </tr>`;
 }

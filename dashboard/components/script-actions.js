@@ -22,9 +22,15 @@ export function ScriptActions({ script }) {
   }, [copying.done]);
   const error = copying.error ?? saving.error;
   return html`
-    <button type="button" class="primary" onClick=${copy}><${Icon} name=${isCopied ? "resolved" : "copy"} />${isCopied ? "Copied" : "Copy"}</button>
-    <a class="button" href=${scriptDownload(script.id)} download=${script.filename}><${Icon} name="download" />Download</a>
-    <button type="button" disabled=${saving.busy} onClick=${save}><${Icon} name="save" />${saving.busy ? "Saving…" : "Save on server"}</button>
+    <button type="button" class="primary" onClick=${copy}>
+      <${Icon} name=${isCopied ? "resolved" : "copy"} />${isCopied ? "Copied" : "Copy"}
+    </button>
+    <a class="button" href=${scriptDownload(script.id)} download=${script.filename}>
+      <${Icon} name="download" />Download
+    </a>
+    <button type="button" disabled=${saving.busy} onClick=${save}>
+      <${Icon} name="save" />${saving.busy ? "Saving…" : "Save on server"}
+    </button>
     <span class="action-done" role="status">
       ${isCopied && html`<span class="for-screen-readers">Copied to the clipboard.</span>`}
       ${saving.done && html`Saved as <code>${visibleText(saving.done.path)}</code>`}

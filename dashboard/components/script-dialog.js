@@ -30,24 +30,42 @@ export function ScriptDialog({ asked, onClosed }) {
   });
 
   return html`<dialog ref=${dialog} class="script-dialog" aria-labelledby="script-title" onClose=${onClosed}>
-    <button type="button" class="quiet dialog-close" onClick=${close} aria-label="Close"><${Icon} name="close" /></button>
+    <button type="button" class="quiet dialog-close" onClick=${close} aria-label="Close">
+      <${Icon} name="close" />
+    </button>
     ${remedies.error && html`<${Notice} tone="error" onRetry=${remedies.reload}>${remedies.error.message}<//>`}
-    ${form !== null && !remedies.data && !remedies.error && html`<h2 id="script-title">Script</h2><${Loading} what="the remedies" rows=${5} />`}
-    ${form !== null &&
-    remedies.data &&
-    html`<${ScriptForm}
+    ${form !== null && !remedies.data && !remedies.error && html`<${Waiting} what="the remedies" />`}
+    ${
+      form !== null &&
+      remedies.data &&
+      html`<${ScriptForm}
       asked=${form}
       templates=${templates}
       state=${generating}
       onGenerate=${generate}
       onCancel=${scriptId === null ? null : () => setForm(null)}
-    />`}
-    ${form === null && html`<${Shown} key=${scriptId} id=${scriptId} templates=${templates} state=${generating} onGenerate=${generate} onChange=${setForm} />`}
+    />`
+    }
+    ${
+      form === null &&
+      html`<${Shown}
+      key=${scriptId}
+      id=${scriptId}
+      templates=${templates}
+      state=${generating}
+      onGenerate=${generate}
+      onChange=${setForm}
+    />`
+    }
   </dialog>`;
 }
 
 function Shown({ id, templates, state, onGenerate, onChange }) {
-  const script = useResource(`script ${id}`, (signal) => showScript(id, signal), (change) => concerns(change, "scripts", id));
+  const script = useResource(
+    `script ${id}`,
+    (signal) => showScript(id, signal),
+    (change) => concerns(change, "scripts", id),
+  );
   const isQueued = script.data?.state === "queued";
   useEffect(() => {
     if (!isQueued) return undefined;
@@ -59,7 +77,20 @@ function Shown({ id, templates, state, onGenerate, onChange }) {
     return html`<h2 id="script-title">Script</h2>
       <${Notice} tone="error" onRetry=${script.reload}>${script.error.message}<//>`;
   }
-  if (!script.data) return html`<h2 id="script-title">Script</h2><${Loading} what="the script" rows=${8} />`;
+  if (!script.data) return html`<${Waiting} what="the script" />`;
   const template = templates.find((one) => one.issue_type === script.data.issue_type);
-  return html`<${ScriptView} script=${script.data} template=${template} state=${state} onGenerate=${onGenerate} onChange=${onChange} />`;
+  return html`<${ScriptView}
+    script=${script.data}
+    template=${template}
+    state=${state}
+    onGenerate=${onGenerate}
+    onChange=${onChange}
+  />`;
+}
+
+function Waiting({ what }) {
+  return html`
+    <h2 id="script-title">Script</h2>
+    <${Loading} what=${what} rows=${6} />
+  `;
 }

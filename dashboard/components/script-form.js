@@ -12,20 +12,26 @@ import { ParameterField } from "./parameter-field.js";
 export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
   const wanted = asked.issueType ?? asked.event?.type;
   const [issueType, setIssueType] = useState(
-    templates.find((one) => one.issue_type === wanted || one.events.includes(wanted))?.issue_type ?? templates[0]?.issue_type,
+    templates.find((one) => one.issue_type === wanted || one.events.includes(wanted))?.issue_type ??
+      templates[0]?.issue_type,
   );
   const [scriptType, setScriptType] = useState(asked.scriptType ?? "");
   const [values, setValues] = useState(asked.parameters ?? {});
   const remedy = templates.find((one) => one.issue_type === issueType);
   if (!remedy) {
-    return html`<h2 id="script-title">Script</h2><${Notice} tone="warning">No remedies are there yet: a worker publishes them when it starts.<//>`;
+    return html`
+      <h2 id="script-title">Script</h2>
+      <${Notice} tone="warning">No remedies are there yet: a worker publishes them when it starts.<//>
+    `;
   }
   const host = asked.host ?? asked.event?.host ?? undefined;
 
   function submit(event) {
     event.preventDefault();
     const known = remedy.parameters.map((parameter) => parameter.name);
-    const given = Object.entries(values).filter(([name, value]) => known.includes(name) && value !== "" && value !== null);
+    const given = Object.entries(values).filter(
+      ([name, value]) => known.includes(name) && value !== "" && value !== null,
+    );
     onGenerate({
       issue_type: issueType,
       script_type: scriptType || undefined,
@@ -45,17 +51,28 @@ export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
     <div class="field">
       <label for="remedy">Remedy</label>
       <select id="remedy" value=${issueType} onChange=${(event) => setIssueType(event.target.value)}>
-        ${templates.map((one) => html`<option key=${one.issue_type} value=${one.issue_type} selected=${one.issue_type === issueType}>${visibleText(one.title)}</option>`)}
+        ${templates.map(
+          (one) => html`<option key=${one.issue_type} value=${one.issue_type} selected=${one === remedy}>
+            ${visibleText(one.title)}
+          </option>`,
+        )}
       </select>
     </div>
     <p>${visibleText(remedy.description)}</p>
-    <p class="facts"><span>Risk: ${remedy.risk}</span><span>Administrator: ${remedy.requires_admin ? "needed" : "not needed"}</span></p>
+    <p class="facts">
+      <span>Risk: ${remedy.risk}</span>
+      <span>Administrator: ${remedy.requires_admin ? "needed" : "not needed"}</span>
+    </p>
     <div class="fields">
       <div class="field">
         <label for="script-type">Script type</label>
         <select id="script-type" value=${scriptType} onChange=${(event) => setScriptType(event.target.value)}>
           <option value="">as the host needs it</option>
-          ${remedy.script_types.map((type) => html`<option key=${type} value=${type} selected=${type === scriptType}>${SCRIPT_TYPES[type] ?? type}</option>`)}
+          ${remedy.script_types.map(
+            (type) => html`<option key=${type} value=${type} selected=${type === scriptType}>
+              ${SCRIPT_TYPES[type] ?? type}
+            </option>`,
+          )}
         </select>
       </div>
       ${remedy.parameters.map(

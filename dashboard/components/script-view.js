@@ -31,17 +31,33 @@ export function ScriptView({ script, template, state, onGenerate, onChange }) {
     <div class="script-bar">
       <${TypeSwitch} script=${script} template=${template} busy=${state.busy} onGenerate=${onGenerate} />
       ${script.state === "ready" && html`<${ScriptActions} script=${script} />`}
-      ${template?.parameters.length > 0 && html`<button type="button" onClick=${() => onChange(askedFor(script))}>Change parameters…</button>`}
+      ${
+        template?.parameters.length > 0 &&
+        html`<button type="button" onClick=${() => onChange(askedFor(script))}>Change parameters…</button>`
+      }
     </div>
     ${state.error && html`<${Notice} tone="error">${state.error.message}<//>`}
-    ${script.state === "queued" && html`<${Notice}>A worker is writing this script.<//><${Loading} what="the script" rows=${8} />`}
-    ${script.state === "failed" && html`<${Notice} tone="error">This script cannot be made: <${HostText} text=${script.error ?? "no reason is known"} limit=${400} /><//>`}
-    ${script.state === "ready" &&
-    html`
+    ${
+      script.state === "queued" &&
+      html`
+      <${Notice}>A worker is writing this script.<//>
+      <${Loading} what="the script" rows=${8} />
+    `
+    }
+    ${
+      script.state === "failed" &&
+      html`<${Notice} tone="error">
+      This script cannot be made: <${HostText} text=${script.error ?? "no reason is known"} limit=${400} />
+    <//>`
+    }
+    ${
+      script.state === "ready" &&
+      html`
       <${Modes} script=${script} />
       <${Code} text=${script.script} type=${script.script_type} />
       <${Facts} script=${script} template=${template} />
-    `}
+    `
+    }
   `;
 }
 
@@ -112,7 +128,12 @@ function Facts({ script, template }) {
     <div>
       <dt>Parameters</dt>
       <dd>
-        ${parameters.length === 0 ? "none" : parameters.map(([name, value]) => html`<span class="parameter" key=${name}>${name} <${HostText} text=${String(value)} limit=${120} /></span>`)}
+        ${parameters.length === 0 && "none"}
+        ${parameters.map(
+          ([name, value]) => html`<span class="parameter" key=${name}>
+            ${name} <${HostText} text=${String(value)} limit=${120} />
+          </span>`,
+        )}
       </dd>
     </div>
     <div><dt>SHA-256</dt><dd><code class="sum">${script.sha256}</code></dd></div>

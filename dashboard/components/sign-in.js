@@ -39,7 +39,9 @@ export function SignIn({ fault, onSignedIn }) {
         value=${token}
         onInput=${(event) => setToken(event.target.value)}
       />
-      <button type="submit" class="primary" disabled=${busy || token.trim() === ""}>${busy ? "Signing in…" : "Sign in"}</button>
+      <button type="submit" class="primary" disabled=${busy || token.trim() === ""}>
+        ${busy ? "Signing in…" : "Sign in"}
+      </button>
     </form>
   </main>`;
 }

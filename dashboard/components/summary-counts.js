@@ -14,11 +14,15 @@ export function SummaryCounts({ hosts, events }) {
   return html`<section class="counts" aria-label="Counts of the fleet">
     <dl>
       <${Count} word=${hosts.total === 1 ? "host" : "hosts"} number=${hosts.total} />
-      ${healths.map((health) => html`<${Count} key=${health} tone=${health} word=${HEALTH[health].toLowerCase()} number=${hosts[health]} />`)}
+      ${healths.map(
+        (one) => html`<${Count} key=${one} tone=${one} word=${HEALTH[one].toLowerCase()} number=${hosts[one]} />`,
+      )}
     </dl>
     <dl>
       <${Count} word=${events.open === 1 ? "open event" : "open events"} number=${events.open} />
-      ${severities.map((severity) => html`<${Count} key=${severity} tone=${severity} word=${severity} number=${events.by_severity[severity]} />`)}
+      ${severities.map(
+        (one) => html`<${Count} key=${one} tone=${one} word=${one} number=${events.by_severity[one]} />`,
+      )}
     </dl>
   </section>`;
 }

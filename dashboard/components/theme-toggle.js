@@ -21,7 +21,8 @@ export function ThemeToggle() {
     window.dispatchEvent(new Event("themechange"));
   }, [theme]);
   const label = `Theme: ${theme}`;
-  return html`<button type="button" class="quiet" onClick=${() => setTheme(NEXT[theme])} aria-label=${label} title=${label}>
+  const next = () => setTheme(NEXT[theme]);
+  return html`<button type="button" class="quiet" onClick=${next} aria-label=${label} title=${label}>
     <${Icon} name="theme" />
   </button>`;
 }

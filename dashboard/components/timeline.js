@@ -15,10 +15,10 @@ import { ScriptContext } from "./script-context.js";
 
 const SHOWN = 8;
 
-/** The recent events of a host, or of all when it is null; the resolved ones can be cleared away. */
-export function Timeline({ recent, host, onCleared }) {
+/** Recent events (`events` is what useEvents gave); the resolved ones of `host`, null for all, can be cleared away. */
+export function Timeline({ events: { recent, withHost }, host }) {
   const [all, setAll] = useState(false);
-  const [clear, { busy, error, done }] = useAction(() => clearResolved(host ? host.id : "*").finally(onCleared));
+  const [clear, { busy, error, done }] = useAction(() => clearResolved(host ? host.id : "*").finally(recent.reload));
   const isClearable = recent.data?.events.some((event) => event.state === "resolved");
   const actions = html`
     <span class="action-done" role="status">${done ? `${done.cleared} cleared` : ""}</span>
@@ -37,12 +37,14 @@ export function Timeline({ recent, host, onCleared }) {
               <ol class="timeline">
                 ${events
                   .slice(0, all ? undefined : SHOWN)
-                  .map((event) => html`<${Entry} key=${event.id} event=${event} withHost=${host === null} />`)}
+                  .map((event) => html`<${Entry} key=${event.id} event=${event} withHost=${withHost} />`)}
               </ol>
-              ${events.length > SHOWN &&
-              html`<button type="button" class="quiet small" onClick=${() => setAll(!all)}>
+              ${
+                events.length > SHOWN &&
+                html`<button type="button" class="quiet small" onClick=${() => setAll(!all)}>
                 ${all ? "Show fewer" : `Show all ${events.length}`}
-              </button>`}
+              </button>`
+              }
             `}
     <//>
   <//>`;
@@ -68,8 +70,10 @@ function Entry({ event, withHost }) {
         ${event.subject !== event.host && html`, <${HostText} text=${event.subject} limit=${48} />`}
       </p>
     </div>
-    ${event.script_id !== null &&
-    html`<button type="button" class="quiet small" onClick=${() => open({ key: `event ${event.id}`, event })}
-      aria-label="Script for ${visibleText(title)}, ${visibleText(event.subject, 40)}">Script</button>`}
+    ${
+      event.script_id !== null &&
+      html`<button type="button" class="quiet small" onClick=${() => open({ key: `event ${event.id}`, event })}
+      aria-label="Script for ${visibleText(title)}, ${visibleText(event.subject, 40)}">Script</button>`
+    }
   </li>`;
 }

@@ -6,7 +6,10 @@
 import { Tokens } from "./tokens.js";
 
 const KEYWORDS = new Set(
-  "if then elif else fi for while until do done case esac in function select time return break continue exit local declare readonly export set shift trap unset".split(" "),
+  (
+    "if then elif else fi for while until do done case esac in function select time " +
+    "return break continue exit local declare readonly export set shift trap unset"
+  ).split(" "),
 );
 const EXPANSION = /\$(?:\{[^{}\n]*\}|[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])/y;
 const WORD = /[^\s"'$`\\#;&|<>(){}]+|#/y;
@@ -44,7 +47,11 @@ function code(text, at, tokens, closing) {
     } else if (character === "\\") {
       tokens.add("", text.slice(at, at + 2));
       at += 2;
-    } else if (character === "<" && (HERE_DOCUMENT.lastIndex = at, text[at + 2] !== "<") && HERE_DOCUMENT.test(text)) {
+    } else if (
+      character === "<" &&
+      ((HERE_DOCUMENT.lastIndex = at), text[at + 2] !== "<") &&
+      HERE_DOCUMENT.test(text)
+    ) {
       HERE_DOCUMENT.lastIndex = at;
       const match = HERE_DOCUMENT.exec(text);
       waiting.push(match[1] ?? match[2] ?? match[3]);

@@ -3,7 +3,8 @@
 import { Tokens } from "./tokens.js";
 
 const KEYWORDS =
-  "begin|break|catch|class|continue|default|do|else|elseif|end|exit|filter|finally|for|foreach|function|if|in|param|process|return|switch|throw|trap|try|until|while";
+  "begin|break|catch|class|continue|default|do|else|elseif|end|exit|filter|finally|for|foreach|function|if|in|param|" +
+  "process|return|switch|throw|trap|try|until|while";
 
 // The first that fits at a place wins; all are sticky and without regard to case.
 const RULES = [
