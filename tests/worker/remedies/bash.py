@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +26,14 @@ class Run:
     """The last line."""
 
 
-def run_fix(folder: Path, issue_type: str, *arguments: str, **parameters: Any) -> Run:
-    """Render a fix with these parameters, in a folder of the test's, and run it."""
+def run_fix(folder: Path, issue_type: str, *arguments: str, inside: Sequence[str] = (), **parameters: Any) -> Run:
+    """Render a fix with these parameters, in a folder of the test's, and run it, ``inside`` another command."""
     template = TEMPLATES[issue_type]
     rendered = render(template, "bash", complete(template.remedy, parameters), Provenance(17, "web-1"))
     script = folder / rendered.filename
     script.write_text(rendered.content)
     done = subprocess.run(
-        ["bash", str(script), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        [*inside, "bash", str(script), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.isascii()
     assert done.stdout.replace("\n", "").isprintable()

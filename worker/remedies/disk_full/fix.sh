@@ -238,7 +238,7 @@ find_files() {
 # Another user sees neither what others have open nor may he remove it.
 own=(-size +0)
 [ "$(id -u)" -eq 0 ] || own=(-size +0 -user "$(id -u)")
-old=(-mtime "+$days" -ctime "+$days")
+old=(-mtime "+$days")
 
 printf 'What is safe to remove, older than %s days:\n' "$days"
 if is_linux; then
