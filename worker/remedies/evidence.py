@@ -21,6 +21,7 @@ def parameters_for(
 
 
 def _told(issue_type: str, subject: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an event tells; a script that answers none has no subject, and is told nothing."""
     match issue_type:
         case "cpu_high":
             return _process(_top(evidence, "cpu_percent"))
@@ -29,11 +30,11 @@ def _told(issue_type: str, subject: str, evidence: Mapping[str, Any]) -> dict[st
         case "process_memory_high":
             return _process(evidence.get("process") or {})
         case "disk_full":
-            return {"mount": subject}
+            return {"mount": subject or None}
         case "service_restart":
-            return {"service": subject}
+            return {"service": subject or None}
         case "disk_health":
-            return {"disk": subject}
+            return {"disk": subject or None}
         case _:
             return {}
 

@@ -25,6 +25,9 @@ INIT = {"pid": 1, "start_time": 1.5e9, "cpu_percent": 195.0, "memory_percent": 7
         ("process_memory_high", "x (pid 4712)", {"process": HOARDER}, {"pid": 4712, "start_time": 1.6e9}),
         ("disk_full", "/var", {}, {"mount": "/var", "older_than_days": 7}),
         ("disk_full", "C:", {}, {"mount": "C:"}),
+        # No event: what it would have told is the default.
+        ("disk_full", "", {}, {"mount": "/"}),
+        ("disk_health", "", {}, {"disk": None}),
         ("disk_full", "/with\nline", {}, {"mount": "/with\nline"}),
         ("service_restart", "nginx.service", {}, {"service": "nginx.service"}),
         ("disk_health", "/dev/sda", {}, {"disk": "/dev/sda"}),
@@ -53,6 +56,7 @@ def test_a_pid_that_was_given_never_meets_the_start_time_of_another_process() ->
         ("process_memory_high", "x", {}, "pid is needed: an integer from 2 to 4194304"),
         ("process_memory_high", "x", {"process": {"pid": 10**12}}, "pid must be an integer from 2 to 4194304"),
         ("disk_full", "relative", {}, "mount must be a string"),
+        ("service_restart", "", {}, "service is needed"),
         ("service_restart", "; rm -rf /", {}, "service must be a string"),
         ("service_restart", "-h", {}, "service must be a string"),
     ],
