@@ -23,12 +23,13 @@ COMMANDS = {
     "link": "print a link to the page that lets one browser in",
     "hosts": "list the hosts, how they are and what they measure",
     "events": "list what went wrong; --follow prints what comes",
+    "script": "write the script that fixes something, for a host or an event",
     "bench": "measure this machine with real parts and a simulated fleet",
     "doctor": "check what a server needs on this machine",
 }
 
 # All but these need the extra `server`, of which SQLAlchemy stands for the whole.
-_IN_BASE_PACKAGE = frozenset(("collector", "hosts", "events"))
+_IN_BASE_PACKAGE = frozenset(("collector", "hosts", "events", "script"))
 
 
 def main(arguments: list[str] | None = None) -> int:
