@@ -4,21 +4,23 @@ import { showMetrics } from "./api.js";
 
 const RANGE_SECONDS = 3600;
 const LEAST_RANGE_SECONDS = 300;
-const POINTS = 180;
-const FINEST_POINTS = 120;
+// Steps are whole seconds, and both ends of the time cut into one: with this an hour has steps of 20 seconds.
+const POINTS = 181;
 
 /**
  * Load the last hour of these metrics, or what there is of it: a host seen for three minutes has a chart of five, and
- * not a dot at the end of an hour. Return `{from, to, series}`, the times in Unix seconds.
+ * not a dot at the end of an hour. `firstSeen` is the `first` of the answer before, null at first. Return `{from, to,
+ * step, first, series}`, in Unix seconds; `first` is null where there is nothing.
  */
 export async function loadHistory(host, names, now, firstSeen, signal) {
   const to = now / 1000;
-  let from = Math.max(to - RANGE_SECONDS, Math.min(firstSeen ?? 0, to - LEAST_RANGE_SECONDS));
-  let answer = await ask(host, names, from, to, POINTS, signal);
+  const since = (first) => Math.max(to - RANGE_SECONDS, Math.min(first, to - LEAST_RANGE_SECONDS));
+  let from = since(firstSeen ?? 0);
+  let answer = await ask(host, names, from, to, signal);
   const first = firstTime(answer.series);
-  if (first !== null && to - first < RANGE_SECONDS / 3 && from < first - LEAST_RANGE_SECONDS) {
-    from = Math.min(first, to - LEAST_RANGE_SECONDS);
-    answer = await ask(host, names, from, to, FINEST_POINTS, signal);
+  if (firstSeen === null && first !== null && since(first) > from + answer.step_seconds) {
+    from = since(first);
+    answer = await ask(host, names, from, to, signal);
   }
   return { from, to, step: answer.step_seconds, first, series: answer.series };
 }
@@ -40,8 +42,8 @@ export function columns(series, names, gapSeconds) {
   return [withGaps, ...values];
 }
 
-function ask(host, names, from, to, points, signal) {
-  return showMetrics(host, { names: names.join(","), from, to, points }, signal);
+function ask(host, names, from, to, signal) {
+  return showMetrics(host, { names: names.join(","), from, to, points: POINTS }, signal);
 }
 
 function firstTime(series) {

@@ -82,7 +82,7 @@ function HostTable({ onChoose }) {
               ${health ? "No host is like this." : html`No hosts yet: <code>fleetmedic enroll NAME</code> lets one in.`}
             </p>`
           : html`
-              <div class="table-frame" tabindex="0" role="region" aria-label="Hosts">
+              <div class="table-frame" tabindex="0" role="region" aria-label="Table of hosts">
                 <table>
                   <thead>
                     <tr>

@@ -76,7 +76,7 @@ function tiles({ metrics: m, cpu_count: cpus }) {
 function Tile({ title, value, note, meter = null }) {
   const filled = Math.min(100, Math.max(0, meter ?? 0));
   return html`<div class="tile">
-    <h3>${title}</h3>
+    <h2>${title}</h2>
     <p class="tile-value">${value}</p>
     ${note && html`<p class="tile-note">${note}</p>`}
     ${meter !== null && html`<div class="meter"><i style=${{ width: `${filled}%` }}></i></div>`}
@@ -85,7 +85,7 @@ function Tile({ title, value, note, meter = null }) {
 
 function Pair({ title, pair }) {
   return html`<div class="tile">
-    <h3>${title}</h3>
+    <h2>${title}</h2>
     <dl class="tile-pair">
       ${pair.map(
         ([name, value]) => html`<div key=${name}>

@@ -35,7 +35,7 @@ export function ProcessTable({ host }) {
         if (items.length === 0) return html`<p class="empty">The host has not named any process.</p>`;
         const sorted = [...items].sort((a, b) => (b[by] ?? -1) - (a[by] ?? -1));
         return html`
-          <div class="table-frame" tabindex="0" role="region" aria-label="Top processes">
+          <div class="table-frame" tabindex="0" role="region" aria-label="Table of processes">
             <table>
               <thead>
                 <tr>
