@@ -109,9 +109,9 @@ class Up:
 
 
 @contextmanager
-def running_up(folder: Path, *arguments: str) -> Iterator[Up]:
+def running_up(folder: Path, *arguments: str, **environment: str) -> Iterator[Up]:
     """Run an ``up`` that has its own machine's first snapshot."""
-    up = Up(folder, "--redis-port", str(free_port()), *arguments)
+    up = Up(folder, "--redis-port", str(free_port()), *arguments, **environment)
     try:
         up.wait_for_first_snapshot()
         yield up

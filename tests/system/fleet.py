@@ -60,9 +60,14 @@ class SimulatedHost:
         values = tuple(self._random.randrange(160) / 4 for _ in CATALOGUE)
         now = time.time()
         core = pack_core({metric.name: value for metric, value in zip(CATALOGUE, values, strict=True)})
-        sequence = self.spool.append(encode_snapshot(Snapshot(SNAPSHOT_VERSION, now, _INTERVAL_SECONDS, core)), now)
+        sequence = self.send(Snapshot(SNAPSHOT_VERSION, now, _INTERVAL_SECONDS, core))
         self.ledger[self.id, self.spool.incarnation, sequence] = values
+
+    def send(self, snapshot: Snapshot) -> int:
+        """Spool a snapshot and have it pushed; return its sequence number."""
+        sequence = self.spool.append(encode_snapshot(snapshot), snapshot.taken_at)
         self._pusher.notify()
+        return sequence
 
     def close(self) -> None:
         self._pusher.stop()
