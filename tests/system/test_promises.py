@@ -19,8 +19,11 @@ from worker.detection.limits import DEFAULTS, Limit
 from worker.detection.rules import RULES
 from worker.evaluation import HOST_DOWN
 from worker.inbox import Inbox
+from worker.remedies.templates import load_all
+from worker.script_jobs import remedy_of
 from worker.tasks import Station
 
+TEMPLATES = load_all()
 DOCS = Path(__file__).parents[2] / "docs"
 TASKS = {value for name, value in vars(keys).items() if name.startswith("TASK_")}
 QUEUES = {value for name, value in vars(keys).items() if name.startswith("QUEUE_")}
@@ -61,13 +64,33 @@ def test_every_rule_is_in_the_docs() -> None:
 @pytest.mark.parametrize(("event_type", "limit"), DEFAULTS.items())
 def test_the_figures_of_a_rule_in_the_docs_are_those_of_the_code(event_type: str, limit: Limit) -> None:
     (row,) = (row for row in table("rules.md") if row[0] == f"`{event_type}`")
-    _, opens_when, _, limit_cell, opens_after, severity, clears = row
+    _, opens_when, _, limit_cell, opens_after, severity, clears, _ = row
     assert numbers(opens_when) == ([limit.rise] if limit.rise else [])
     assert numbers(limit_cell) == ([limit.value] if limit.clear_margin else [])
     assert numbers(clears) == ([limit.value - limit.clear_margin] if limit.clear_margin else [])
     assert opens_after == told(limit)
     for midpoint in numbers(severity):
         assert [high_or_critical(midpoint + step, limit) for step in (0, 0.1)] == ["high", "critical"]
+
+
+def test_every_rule_has_a_remedy_or_the_docs_say_why_not() -> None:
+    answered = remedy_of(TEMPLATES)
+    for row in table("rules.md"):
+        event_type, remedy = row[0].strip("`"), row[-1]
+        assert remedy == f"`{answered[event_type]}`" if event_type in answered else remedy.startswith("none: ")
+
+
+def test_every_remedy_is_in_the_docs_as_it_is_in_its_folder() -> None:
+    assert table("remedies.md") == [
+        [
+            f"`{remedy.issue_type}`",
+            ", ".join(f"`{event}`" for event in remedy.events),
+            remedy.description,
+            ", ".join(f"`{one.name}`" + (" (needed)" if one.required else "") for one in remedy.parameters),
+            remedy.risk,
+        ]
+        for remedy in (template.remedy for template in TEMPLATES.values())
+    ]
 
 
 def numbers(cell: str) -> list[float]:
