@@ -4,11 +4,29 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    select,
+    true,
+    update,
+)
 
 from store.remedies import ScriptType, Value
 from store.schema import events, hosts, scripts
-from store.scripts import platform
+from store.scripts import platforms
+
+# As literals: only then do both databases see that their partial indexes answer it.
+_OPEN: ColumnElement[str] = literal_column("'open'")
+_QUEUED: ColumnElement[str] = literal_column("'queued'")
+_HOSTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,6 @@ class Job:
     event_id: int | None
     subject: str | None
     evidence: dict[str, Any] | None
-    attempts: int
 
 
 def request_for_open_events(
@@ -31,36 +48,39 @@ def request_for_open_events(
 ) -> list[int]:
     """Queue a job for each open event of these hosts that has a remedy and no script yet; return the jobs' ids.
 
-    ``remedy_of`` names the remedy of a type of event.
+    ``remedy_of`` names the remedy of a type of event. The script is of the kind that the host's platform runs.
     """
-    known = exists().where(scripts.c.event_id == events.c.id, scripts.c.automatic)
-    wanted = select(events.c.id, events.c.host_id, events.c.type).where(
-        events.c.host_id.in_(host_ids), events.c.state == "open", events.c.type.in_(remedy_of), ~known
-    )
-    found = connection.execute(wanted.order_by(events.c.id)).all()
-    if not found:
+    if not remedy_of:
         return []
-    kinds = {host: script_type_of(platform(connection, host)) for host in {row.host_id for row in found}}
-    rows = [
-        {
-            "issue_type": remedy_of[row.type],
-            "script_type": kinds[row.host_id],
-            "host_id": row.host_id,
-            "event_id": row.id,
-            "automatic": True,
-            "given": {},
-            "state": "queued",
-            "requested_at": now,
-            "rung_at": now,
-        }
-        for row in found
-    ]
-    return list(connection.execute(insert(scripts).returning(scripts.c.id), rows).scalars())
+    requested: list[int] = []
+    ordered = sorted(host_ids)
+    for first in range(0, len(ordered), _HOSTS_AT_ONCE):
+        requested += _request(connection, ordered[first : first + _HOSTS_AT_ONCE], remedy_of, now)
+    return requested
 
 
-def script_type_of(platform_name: str) -> ScriptType:
-    """Return the kind of script that a platform runs by itself."""
-    return "powershell" if platform_name == "windows" else "bash"
+def _request(connection: Connection, host_ids: Sequence[int], remedy_of: Mapping[str, str], now: float) -> list[int]:
+    windows = [host for host, platform in platforms(connection, host_ids).items() if platform == "windows"]
+    script_type = case((events.c.host_id.in_(windows), "powershell"), else_="bash") if windows else literal("bash")
+    columns = {
+        "issue_type": case(dict(remedy_of), value=events.c.type),
+        "script_type": script_type,
+        "host_id": events.c.host_id,
+        "event_id": events.c.id,
+        "automatic": true(),
+        "given": literal({}, scripts.c.given.type),
+        "state": literal("queued"),
+        "requested_at": literal(now),
+        "rung_at": literal(now),
+    }
+    known = exists().where(scripts.c.event_id == events.c.id, scripts.c.automatic)
+    wanted = (
+        select(*columns.values())
+        .where(events.c.host_id.in_(host_ids), events.c.state == _OPEN, events.c.type.in_(remedy_of), ~known)
+        .order_by(events.c.id)
+    )
+    new = insert(scripts).from_select(list(columns), wanted).returning(scripts.c.id)
+    return list(connection.execute(new).scalars())
 
 
 def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
@@ -75,21 +95,25 @@ def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
             scripts.c.event_id,
             events.c.subject,
             events.c.evidence,
-            scripts.c.attempts,
         )
         .outerjoin(hosts, hosts.c.id == scripts.c.host_id)
         .outerjoin(events, events.c.id == scripts.c.event_id)
-        .where(and_(scripts.c.id.in_(script_ids), scripts.c.state == "queued"))
+        .where(and_(scripts.c.id.in_(script_ids), scripts.c.state == _QUEUED))
         .order_by(scripts.c.id)
         .with_for_update(of=scripts, skip_locked=True)
     )
     return [Job(**row) for row in connection.execute(query).mappings()]
 
 
-def finish(connection: Connection, script_id: int, rendered: Mapping[str, Any], now: float) -> None:
-    """Make a job a script; ``rendered`` are its columns by name."""
-    done = {**rendered, "state": "ready", "ready_at": now}
-    connection.execute(update(scripts).where(scripts.c.id == script_id).values(done))
+def finish(connection: Connection, rendered: Mapping[int, Mapping[str, Any]], now: float) -> None:
+    """Make jobs scripts; ``rendered`` are the columns of each, by name, by the job's id."""
+    if rendered:
+        (columns, *_) = rendered.values()
+        done = {name: bindparam(f"new_{name}") for name in columns} | {"state": "ready", "ready_at": now}
+        connection.execute(
+            update(scripts).where(scripts.c.id == bindparam("job_id")).values(done),
+            [{"job_id": job} | {f"new_{name}": row[name] for name in columns} for job, row in rendered.items()],
+        )
 
 
 def fail(connection: Connection, script_id: int, error: str) -> None:
@@ -97,16 +121,18 @@ def fail(connection: Connection, script_id: int, error: str) -> None:
     connection.execute(update(scripts).where(scripts.c.id == script_id).values(state="failed", error=error))
 
 
-def count_attempt(connection: Connection, script_id: int) -> None:
-    """Count an attempt that failed for no reason of the job's own."""
-    connection.execute(update(scripts).where(scripts.c.id == script_id).values(attempts=scripts.c.attempts + 1))
+def count_attempt(connection: Connection, script_id: int) -> int:
+    """Count an attempt that failed for no reason of the job's own; return how many there were, 0 if it is done."""
+    queued = update(scripts).where(scripts.c.id == script_id, scripts.c.state == _QUEUED)
+    counted = queued.values(attempts=scripts.c.attempts + 1).returning(scripts.c.attempts)
+    return connection.execute(counted).scalar_one_or_none() or 0
 
 
 def take_overdue(connection: Connection, rung_before: float, limit: int, now: float) -> list[int]:
     """Return queued jobs that no worker was told of since then, and note that they are told of now."""
     overdue = (
         select(scripts.c.id)
-        .where(scripts.c.state == "queued", scripts.c.rung_at < rung_before)
+        .where(scripts.c.state == _QUEUED, scripts.c.rung_at < rung_before)
         .order_by(scripts.c.rung_at)
         .limit(limit)
     )

@@ -1,14 +1,13 @@
 """Scripts: each row is a job that a worker renders, and then the script that came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, insert, select
 
-from store.hosts import details
 from store.remedies import ScriptType, Value
-from store.schema import hosts, scripts
+from store.schema import host_details, hosts, scripts
 from wire.snapshot import Unreadable, decode_details
 
 State = Literal["queued", "ready", "failed"]
@@ -100,9 +99,18 @@ def page(
 
 def platform(connection: Connection, host_id: int) -> str:
     """Return ``linux``, ``darwin`` or ``windows`` as the host's latest details say, empty where none are readable."""
-    stored = details(connection, host_id)
+    return platforms(connection, [host_id]).get(host_id, "")
+
+
+def platforms(connection: Connection, host_ids: Collection[int]) -> dict[int, str]:
+    """Return the ``platform`` of each of these hosts that has details."""
+    query = select(host_details.c.host_id, host_details.c.details).where(host_details.c.host_id.in_(host_ids))
+    return {host_id: _platform(stored) for host_id, stored in connection.execute(query)}
+
+
+def _platform(stored: bytes) -> str:
     try:
-        return "" if stored is None else decode_details(stored.details).platform
+        return decode_details(stored).platform
     except Unreadable:
         return ""
 

@@ -130,7 +130,9 @@ class Inbox:
             self._redis.publish(keys.CHANGES, encode_changes(changes))
 
     def hand_over(self, script_ids: Sequence[int]) -> None:
-        """Tell who waits for these scripts that they are done."""
+        """Tell who waits for these scripts, and live pages, that they are done."""
+        if not script_ids:
+            return
         pipeline = self._redis.pipeline(transaction=False)
         for script in script_ids:
             pipeline.rpush(keys.script_done(script), 1)

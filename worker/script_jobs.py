@@ -10,7 +10,6 @@ from store import script_jobs
 from store.engine import OUTAGES, writing
 from store.remedies import BadParameter
 from store.script_jobs import Job
-from wire.text import visible
 from worker.remedies.evidence import parameters_for
 from worker.remedies.render import Provenance, Rendered, render
 from worker.remedies.templates import Template
@@ -36,28 +35,37 @@ def remedy_of(templates: Templates) -> dict[str, str]:
 def render_jobs(engine: Engine, templates: Templates, script_ids: Sequence[int], now: float) -> list[int]:
     """Render these jobs and return the ids of those that are done, ready or failed.
 
-    A job that another worker has in hand, or that is done, is passed over.
+    A job that another worker has in hand, or that is done, is passed over. What one of them provokes does not keep
+    the others: it stays queued, until it was tried often enough.
     """
-    with writing(engine) as connection:
-        jobs = script_jobs.take(connection, script_ids)
-        return [job.id for job in jobs if _is_done(connection, templates, job, now)]
-
-
-def _is_done(connection: Connection, templates: Templates, job: Job, now: float) -> bool:
     try:
-        with connection.begin_nested():
-            script_jobs.finish(connection, job.id, dataclasses.asdict(rendered(templates, job)), now)
-    except (BadParameter, CannotRender) as error:
-        script_jobs.fail(connection, job.id, str(error))
+        with writing(engine) as connection:
+            return _render_together(connection, templates, script_ids, now)
     except OUTAGES:
         raise
     except Exception:
-        log.exception("script %d of the remedy %s", job.id, visible(job.issue_type))
-        if job.attempts + 1 < _MOST_ATTEMPTS:
-            script_jobs.count_attempt(connection, job.id)
-            return False
-        script_jobs.fail(connection, job.id, "the worker cannot render it: its log tells why")
-    return True
+        if len(script_ids) > 1:
+            return [done for one in script_ids for done in render_jobs(engine, templates, [one], now)]
+        log.exception("script %d cannot be rendered", script_ids[0])
+    with writing(engine) as connection:
+        if script_jobs.count_attempt(connection, script_ids[0]) < _MOST_ATTEMPTS:
+            return []
+        script_jobs.fail(connection, script_ids[0], "the worker cannot render it: its log tells why")
+        return list(script_ids)
+
+
+def _render_together(connection: Connection, templates: Templates, script_ids: Sequence[int], now: float) -> list[int]:
+    ready = {}
+    failed = {}
+    for job in script_jobs.take(connection, script_ids):
+        try:
+            ready[job.id] = dataclasses.asdict(rendered(templates, job))
+        except (BadParameter, CannotRender) as error:
+            failed[job.id] = str(error)
+    script_jobs.finish(connection, ready, now)
+    for job_id, fault in failed.items():
+        script_jobs.fail(connection, job_id, fault)
+    return [*ready, *failed]
 
 
 def rendered(templates: Templates, job: Job) -> Rendered:
