@@ -31,6 +31,12 @@ CHANGES = [
 
 
 @pytest.fixture
+def database_url(database: str) -> str:
+    """SQLite alone will do: tests/store/test_sessions.py tries both."""
+    return database
+
+
+@pytest.fixture
 def browser(client: FlaskClient) -> FlaskClient:
     """A client that has no token, and keeps its cookies."""
     client.environ_base.pop("HTTP_AUTHORIZATION")
