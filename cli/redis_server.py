@@ -68,8 +68,14 @@ def start_redis(folder: Path, password: str, host: str, port: int, *, append_onl
     """
     command = redis_command(folder, password, host, port, append_only=append_only)
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    server = RedisServer(process, redis_url(password, port))
-    wait_until_answering(server, folder)
+    try:
+        server = RedisServer(process, redis_url(password, port))
+        wait_until_answering(server, folder)
+    except BaseException:
+        # Also when it is interrupted: nobody else knows of the process yet.
+        process.kill()
+        process.wait()
+        raise
     return server
 
 
