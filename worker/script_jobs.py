@@ -1,6 +1,5 @@
 """Script jobs: rendered in one transaction, whatever becomes of each."""
 
-import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -59,7 +58,7 @@ def _render_together(connection: Connection, templates: Templates, script_ids: S
     failed = {}
     for job in script_jobs.take(connection, script_ids):
         try:
-            ready[job.id] = dataclasses.asdict(rendered(templates, job))
+            ready[job.id] = vars(rendered(templates, job))
         except (BadParameter, CannotRender) as error:
             failed[job.id] = str(error)
     script_jobs.finish(connection, ready, now)

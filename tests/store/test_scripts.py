@@ -1,0 +1,247 @@
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+from sqlalchemy import Connection, Engine
+
+from store import events, scripts
+from store.engine import reading, writing
+from store.enrollment import enroll
+from store.records import insert_events, write_details
+from store.script_jobs import count_attempt, fail, finish, request_for_open_events, take, take_overdue
+from store.scripts import Script
+from wire.snapshot import Details, encode_details
+
+Result = TypeVar("Result")
+NOW = 1_800_000_000.0
+RENDERED: dict[str, Any] = {
+    "parameters": {"mount": "/\u2028'\"", "older_than_days": 7, "include_containers": False},
+    "remedy_version": "1.0.0",
+    "filename": "fix.sh",
+    "description": "Fixes.",
+    "run_command": "bash fix.sh",
+    "requires_admin": True,
+    "content": "#!/usr/bin/env bash\n",
+    "sha256": "0" * 64,
+}
+
+
+@pytest.fixture
+def host_id(engine: Engine) -> int:
+    with writing(engine) as connection:
+        return enroll(connection, "web-1", now=NOW).id
+
+
+def request(engine: Engine, host_id: int | None = None, **changes: Any) -> int:
+    asked: dict[str, Any] = {
+        "issue_type": "disk_full",
+        "script_type": "bash",
+        "event_id": None,
+        "given": {},
+        "now": NOW,
+    }
+    with writing(engine) as connection:
+        return scripts.request(connection, **{"host_id": host_id, **asked, **changes})
+
+
+def find(engine: Engine, script_id: int) -> Script:
+    with reading(engine) as connection:
+        script = scripts.find(connection, script_id)
+    assert script is not None
+    return script
+
+
+def in_store(engine: Engine, read: Callable[[Connection], Result]) -> Result:
+    with reading(engine) as connection:
+        return read(connection)
+
+
+def open_event(engine: Engine, host_id: int, event_type: str = "disk_full", subject: str = "/data") -> int:
+    """Open an event and return its id."""
+    row = dict.fromkeys(("limit_value", "first_value", "value", "peak_value", "peak_at", "resolved_at"))
+    times = dict.fromkeys(("started_at", "opened_at", "last_at"), NOW)
+    what = {"host_id": host_id, "type": event_type, "subject": subject, "severity": "high", "state": "open"}
+    with writing(engine) as connection:
+        insert_events(connection, [{**row, **times, **what, "evidence": {"why": "full"}}])
+    wanted = events.EventFilter(type=event_type, host_id=host_id)
+    return in_store(engine, lambda connection: events.page(connection, wanted, limit=1))[0].id
+
+
+def request_automatic(engine: Engine, *host_ids: int) -> list[int]:
+    with writing(engine) as connection:
+        return request_for_open_events(connection, host_ids, {"disk_full": "disk_full", "cpu_spike": "cpu_high"}, NOW)
+
+
+def tell(engine: Engine, host_id: int, details: bytes) -> None:
+    with writing(engine) as connection:
+        write_details(connection, [(host_id, NOW, details)])
+
+
+def test_what_is_asked_for_waits_as_it_was_asked(engine: Engine, host_id: int) -> None:
+    given = {"mount": "/data", "older_than_days": 3, "include_containers": True}
+    script = find(engine, request(engine, host_id, script_type="powershell", given=given))
+    assert (script.issue_type, script.script_type, script.host_id, script.host) == (
+        "disk_full",
+        "powershell",
+        host_id,
+        "web-1",
+    )
+    assert (script.state, script.automatic, script.given, script.requested_at) == ("queued", False, given, NOW)
+    assert (script.content, script.parameters, script.ready_at, script.error) == (None, None, None, None)
+
+
+def test_a_script_may_be_of_no_host_and_no_event(engine: Engine) -> None:
+    script = find(engine, request(engine))
+    assert (script.host_id, script.host, script.event_id) == (None, None, None)
+
+
+def test_a_script_that_does_not_exist_is_none(engine: Engine) -> None:
+    assert in_store(engine, lambda connection: scripts.find(connection, 1)) is None
+
+
+def test_what_is_rendered_is_kept(engine: Engine, host_id: int) -> None:
+    first, second = request(engine, host_id), request(engine, host_id)
+    with writing(engine) as connection:
+        finish(connection, {first: RENDERED, second: RENDERED | {"filename": "other.sh"}}, NOW + 1)
+    script = find(engine, first)
+    assert {name: getattr(script, name) for name in RENDERED} == RENDERED
+    assert (script.state, script.ready_at, find(engine, second).filename) == ("ready", NOW + 1, "other.sh")
+
+
+def test_a_job_that_failed_says_why(engine: Engine) -> None:
+    script_id = request(engine)
+    with writing(engine) as connection:
+        fail(connection, script_id, "mount is needed")
+    script = find(engine, script_id)
+    assert (script.state, script.error, script.ready_at) == ("failed", "mount is needed", None)
+
+
+def test_attempts_are_counted_until_it_is_done(engine: Engine) -> None:
+    script_id = request(engine)
+    with writing(engine) as connection:
+        assert [count_attempt(connection, script_id) for _ in range(2)] == [1, 2]
+        finish(connection, {script_id: RENDERED}, NOW)
+        assert count_attempt(connection, script_id) == 0
+
+
+def test_pages_are_newest_first_and_without_content(engine: Engine, host_id: int) -> None:
+    ids = [request(engine, host_id) for _ in range(3)]
+    with writing(engine) as connection:
+        finish(connection, {ids[2]: RENDERED}, NOW)
+    with reading(engine) as connection:
+        first = scripts.page(connection, limit=2)
+        second = scripts.page(connection, limit=2, before_id=first[-1].id)
+    assert [script.id for script in [*first, *second]] == ids[::-1]
+    assert (first[0].filename, first[0].content) == ("fix.sh", None)
+
+
+def test_a_page_has_only_what_is_wanted(engine: Engine, host_id: int) -> None:
+    event_id = open_event(engine, host_id)
+    plain = request(engine)
+    of_host = request(engine, host_id, issue_type="cpu_high")
+    of_event = request(engine, host_id, event_id=event_id)
+
+    def ids(**wanted: Any) -> list[int]:
+        return [one.id for one in in_store(engine, lambda connection: scripts.page(connection, limit=9, **wanted))]
+
+    assert ids(host_id=host_id) == [of_event, of_host]
+    assert ids(event_id=event_id) == [of_event]
+    assert ids(issue_type="disk_full") == [of_event, plain]
+    assert ids(issue_type="disk_full", host_id=host_id) == [of_event]
+
+
+def test_an_event_knows_the_script_that_came_by_itself_and_no_other(engine: Engine, host_id: int) -> None:
+    event_id = open_event(engine, host_id)
+
+    def own_script() -> int | None:
+        event = in_store(engine, lambda connection: events.find(connection, event_id))
+        assert event is not None
+        return event.script_id
+
+    request(engine, host_id, event_id=event_id)
+    assert own_script() is None
+    (automatic,) = request_automatic(engine, host_id)
+    assert own_script() == automatic
+
+
+def test_each_open_event_with_a_remedy_gets_one_script(engine: Engine, host_id: int) -> None:
+    full, leapt = open_event(engine, host_id), open_event(engine, host_id, "cpu_spike", "")
+    open_event(engine, host_id, "host_cloned", "")
+    queued = [find(engine, script_id) for script_id in request_automatic(engine, host_id)]
+    assert [(one.event_id, one.issue_type, one.automatic, one.given) for one in queued] == [
+        (full, "disk_full", True, {}),
+        (leapt, "cpu_high", True, {}),
+    ]
+    assert request_automatic(engine, host_id) == []
+
+
+def test_each_host_gets_the_kind_of_script_that_it_runs(engine: Engine) -> None:
+    kinds = {"linux": "bash", "darwin": "bash", "windows": "powershell", "": "bash"}
+    with writing(engine) as connection:
+        hosts = {platform: enroll(connection, f"a-{platform}", now=NOW).id for platform in kinds}
+    for platform, host_id in hosts.items():
+        tell(engine, host_id, bytes(encode_details(Details(platform=platform))))
+        open_event(engine, host_id)
+    queued = [find(engine, script_id) for script_id in request_automatic(engine, *hosts.values())]
+    assert {one.host_id: one.script_type for one in queued} == {
+        hosts[platform]: script_type for platform, script_type in kinds.items()
+    }
+
+
+def test_where_nothing_has_a_remedy_nothing_is_queued(engine: Engine, host_id: int) -> None:
+    open_event(engine, host_id)
+    with writing(engine) as connection:
+        assert request_for_open_events(connection, [host_id], {}, NOW) == []
+
+
+def test_a_job_is_taken_with_what_its_event_tells(engine: Engine, host_id: int) -> None:
+    open_event(engine, host_id)
+    (script_id,) = request_automatic(engine, host_id)
+    with writing(engine) as connection:
+        (job,) = take(connection, [script_id])
+    assert (job.id, job.host, job.subject, job.evidence) == (script_id, "web-1", "/data", {"why": "full"})
+
+
+def test_only_queued_jobs_are_taken(engine: Engine) -> None:
+    ready, failed, queued = (request(engine) for _ in range(3))
+    with writing(engine) as connection:
+        finish(connection, {ready: RENDERED}, NOW)
+        fail(connection, failed, "no")
+        assert [job.id for job in take(connection, [ready, failed, queued])] == [queued]
+
+
+def test_what_another_worker_has_in_hand_is_passed_over(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer: a second one waits")
+    first, second = request(engine), request(engine)
+    with writing(engine) as one, writing(engine) as other:
+        take(one, [first])
+        assert [job.id for job in take(other, [first, second])] == [second]
+
+
+def test_overdue_jobs_are_told_of_again_the_longest_waiting_first(engine: Engine) -> None:
+    later, earlier, fresh = (request(engine, now=NOW + second) for second in (1, 0, 60))
+    with writing(engine) as connection:
+        assert take_overdue(connection, NOW + 10, 1, NOW + 20) == [earlier]
+        assert take_overdue(connection, NOW + 10, 9, NOW + 20) == [later]
+        assert take_overdue(connection, NOW + 10, 9, NOW + 20) == []
+        assert take_overdue(connection, NOW + 100, 9, NOW + 200)[-1] == fresh
+
+
+@pytest.mark.parametrize(
+    ("details", "platform"),
+    [
+        (bytes(encode_details(Details(platform="windows"))), "windows"),
+        (bytes(encode_details(Details())), ""),
+        (msgspec.msgpack.encode({"platform": "windows"}), ""),
+        (b"", ""),
+    ],
+)
+def test_a_platform_is_what_the_details_say(engine: Engine, host_id: int, details: bytes, platform: str) -> None:
+    tell(engine, host_id, details)
+    assert in_store(engine, lambda connection: scripts.platform(connection, host_id)) == platform
+
+
+def test_a_host_that_never_spoke_has_no_platform(engine: Engine, host_id: int) -> None:
+    assert in_store(engine, lambda connection: scripts.platform(connection, host_id)) == ""
