@@ -105,11 +105,14 @@ async function send(method, path, body = undefined, signal = undefined) {
   if (date) serverAheadMs = Math.abs(date - Date.now()) < 2000 ? 0 : date - Date.now();
   if (response.ok) return document;
   if (response.status === 401 && path !== "/api/v1/session") tellSignedOut();
-  throw new RequestFailed(
-    document?.detail ?? `The server answered ${response.status}.`,
-    response.status,
-    document?.field,
-  );
+  const detail = document?.detail ?? `the server answered ${response.status}`;
+  throw new RequestFailed(sentence(detail, document?.field), response.status, document?.field);
+}
+
+/** Return what a problem document says as a sentence; the name of a field stays as it is. */
+function sentence(detail, field) {
+  const first = field && detail.startsWith(field) ? detail[0] : detail[0].toUpperCase();
+  return `${first}${detail.slice(1)}${/[.!?]$/.test(detail) ? "" : "."}`;
 }
 
 async function content(response) {

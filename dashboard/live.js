@@ -11,14 +11,29 @@ import { openStream } from "./api.js";
 const POLL_MS = 30_000;
 const TOPICS = { snapshots: "hosts", events: "hosts", scripts: "scripts" };
 
-/** `state` is "connecting", "live", "polling" (no stream to be had just now) or "hidden". */
+/**
+ * `state` is "connecting", "live", "polling" (no stream to be had just now), "hidden" or "unreachable" (the last request
+ * had no answer).
+ */
 export class Live {
-  state = "connecting";
+  #state = "connecting";
+  #isReachable = true;
   #listeners = new Set();
   #stateListeners = new Set();
   #stream = null;
   #timer = null;
   #host = null;
+
+  get state() {
+    return this.#isReachable ? this.#state : "unreachable";
+  }
+
+  /** Take note of whether the server answered a request. */
+  heard(isReachable) {
+    if (this.#isReachable === isReachable) return;
+    this.#isReachable = isReachable;
+    this.#tellState();
+  }
 
   /** Call `listener` with each change; return what ends that. */
   onChange(listener) {
@@ -40,7 +55,7 @@ export class Live {
     follow();
     return () => {
       document.removeEventListener("visibilitychange", follow);
-      this.#pause();
+      this.#stop();
     };
   }
 
@@ -51,7 +66,7 @@ export class Live {
 
   #resume() {
     if (this.#timer !== null) return;
-    const wasHidden = this.state === "hidden";
+    const wasHidden = this.#state === "hidden";
     this.#timer = setInterval(() => {
       if (this.#stream === null) this.#connect();
       this.refresh();
@@ -61,18 +76,22 @@ export class Live {
   }
 
   #pause() {
+    this.#stop();
+    this.#enter("hidden");
+  }
+
+  #stop() {
     clearInterval(this.#timer);
     this.#timer = null;
     this.#disconnect();
-    this.#enter("hidden");
   }
 
   #connect() {
     const stream = openStream(this.#host);
     this.#stream = stream;
-    if (this.state !== "polling") this.#enter("connecting");
+    if (this.#state !== "polling") this.#enter("connecting");
     stream.onopen = () => {
-      const missedSome = this.state === "polling";
+      const missedSome = this.#state === "polling";
       this.#enter("live");
       if (missedSome) this.refresh();
     };
@@ -92,9 +111,13 @@ export class Live {
   }
 
   #enter(state) {
-    if (this.state === state) return;
-    this.state = state;
-    for (const listener of this.#stateListeners) listener(state);
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#tellState();
+  }
+
+  #tellState() {
+    for (const listener of this.#stateListeners) listener(this.state);
   }
 
   #tell(change) {

@@ -38,8 +38,10 @@ export function useResource(key, load, isAbout, spacingMs = 1000) {
       startedAt = performance.now();
       try {
         const data = await latest.current.load(control.signal);
+        live.heard(true);
         if (!control.signal.aborted) setState({ data, error: null, key });
       } catch (error) {
+        if (!control.signal.aborted) live.heard(error.status !== 0);
         if (!control.signal.aborted) setState((old) => ({ data: old.key === key ? old.data : undefined, error, key }));
       }
       running = false;

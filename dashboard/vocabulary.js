@@ -5,7 +5,7 @@ import { duration, percent } from "./format.js";
 /** Severities, the worst first. */
 export const SEVERITIES = ["critical", "high", "medium", "low"];
 
-/** Event types: a title, and how their values are shown. */
+/** Event types: a title, and how their values are shown, where they have any. */
 export const EVENT_TYPES = {
   cpu_high: { title: "CPU stays high", value: percent },
   cpu_spike: { title: "CPU leapt up", value: percent },
@@ -13,18 +13,16 @@ export const EVENT_TYPES = {
   disk_full: { title: "Filesystem nearly full", value: percent },
   disk_forecast: { title: "Filesystem will be full", value: duration },
   process_memory_high: { title: "One process holds much memory", value: percent },
-  service_down: { title: "Service does not run", value: () => null },
-  disk_health: { title: "Disk fails", value: () => null },
+  service_down: { title: "Service does not run", value: String },
+  disk_health: { title: "Disk fails", value: String },
   host_down: { title: "Host is silent", value: duration },
-  host_cloned: { title: "Two hosts use one key", value: () => null },
-  deviation: { title: "Unlike its own past", value: (value) => String(value) },
+  host_cloned: { title: "Two hosts use one key", value: String },
+  deviation: { title: "Unlike its own past", value: String },
 };
 
 /** Return title and formatter of an event type, also of one that this page does not know. */
 export function eventType(type) {
-  return (
-    EVENT_TYPES[type] ?? { title: type.replaceAll("_", " "), value: (value) => (value === null ? null : String(value)) }
-  );
+  return EVENT_TYPES[type] ?? { title: type.replaceAll("_", " "), value: String };
 }
 
 export const HEALTH = {

@@ -1,6 +1,6 @@
 /** The page: a sign-in form, or the dashboard. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useErrorBoundary, useState } from "preact/hooks";
 import { isSignedIn, onSignedOut, signInWithCode } from "../api.js";
 import { takeCode } from "../fragment.js";
 import { html } from "../html.js";
@@ -13,6 +13,7 @@ export function App() {
   // "asking", "signed-in", "signed-out" or "unreachable"
   const [state, setState] = useState("asking");
   const [fault, setFault] = useState(null);
+  const [broken] = useErrorBoundary((error) => console.error(error));
 
   async function ask(code) {
     setState("asking");
@@ -42,6 +43,11 @@ export function App() {
     return () => window.removeEventListener("hashchange", follow);
   }, []);
 
+  if (broken) {
+    return html`<main class="centre">
+      <${Notice} tone="error" onRetry=${() => location.reload()}>This page failed: ${broken.message}<//>
+    </main>`;
+  }
   if (state === "signed-in") return html`<${Dashboard} onSignedOut=${() => ask(null)} />`;
   if (state === "signed-out") return html`<${SignIn} fault=${fault} onSignedIn=${() => setState("signed-in")} />`;
   if (state === "asking") return html`<main class="centre"><${Loading} what="the page" /></main>`;

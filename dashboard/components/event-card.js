@@ -15,9 +15,9 @@ import { ScriptContext } from "./script-context.js";
 export function EventCard({ event, withHost }) {
   const open = useContext(ScriptContext);
   const { title, value } = eventType(event.type);
-  const now = value(event.value);
-  const limit = value(event.limit);
-  const peak = value(event.peak_value);
+  const [now, limit, peak] = [event.value, event.limit, event.peak_value].map((one) =>
+    one === null ? null : value(one),
+  );
   const ask = () => open({ key: `event ${event.id}`, event });
   return html`<li class="event tone-${event.severity}">
     <div class="event-head">

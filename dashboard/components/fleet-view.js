@@ -1,6 +1,6 @@
 /** All hosts at once. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { fleetSummary, listHosts } from "../api.js";
 import { useEvents } from "../events.js";
 import { percent } from "../format.js";
@@ -8,6 +8,7 @@ import { freshness } from "../freshness.js";
 import { html } from "../html.js";
 import { concerns } from "../live.js";
 import { useNow, useResource } from "../resource.js";
+import { setTitle } from "../title.js";
 import { HEALTH } from "../vocabulary.js";
 import { Ago } from "./ago.js";
 import { HealthBadge } from "./badges.js";
@@ -38,6 +39,8 @@ export function FleetView({ onChoose }) {
 function FleetSummary() {
   const summary = useResource("fleet summary", fleetSummary, (change) => concerns(change, "events"));
   const hosts = summary.data?.hosts;
+  const open = summary.data?.events.open ?? 0;
+  useEffect(() => setTitle("All hosts", open), [open]);
   return html`
     <section class="summary" aria-label="All hosts">
       <div class="summary-name">

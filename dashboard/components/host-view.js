@@ -1,10 +1,12 @@
 /** One host: how it is, its metrics, its events, what would help it. */
 
+import { useEffect } from "preact/hooks";
 import { showHost } from "../api.js";
 import { useEvents } from "../events.js";
 import { html } from "../html.js";
 import { concerns } from "../live.js";
 import { useResource } from "../resource.js";
+import { setTitle } from "../title.js";
 import { Charts } from "./charts.js";
 import { HostSummary } from "./host-summary.js";
 import { MetricTiles } from "./metric-tiles.js";
@@ -22,6 +24,8 @@ export function HostView({ name, onEveryHost }) {
     (change) => concerns(change, "snapshots", host?.id) || concerns(change, "events", host?.id),
   );
   const host = resource.data;
+  const open = host?.open_events ?? 0;
+  useEffect(() => setTitle(name, open), [name, open]);
   if (host === undefined) {
     if (!resource.error) return html`<${Loading} what="the host" rows=${6} />`;
     return html`

@@ -11,6 +11,7 @@ const LIVE_WORDS = {
   connecting: ["Connecting", "Asking the server for a stream of changes"],
   live: ["Live", "Changes are shown as they happen"],
   polling: ["Every 30 s", "No stream to be had just now: the page asks every 30 seconds"],
+  unreachable: ["No answer", "The server does not answer: the page goes on asking"],
   hidden: ["Paused", "This tab is hidden"],
 };
 
