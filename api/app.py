@@ -1,5 +1,6 @@
 """The Flask app: its routes, and what holds for all of them."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,21 @@ from flask import Flask, Response
 from sqlalchemy import Engine
 
 import migrations
-from api import auth, events, fleet, health, hosts, monitor, openapi, pages, remedies, session, stream
+from api import (
+    auth,
+    events,
+    fleet,
+    generate_script,
+    health,
+    hosts,
+    monitor,
+    openapi,
+    pages,
+    remedies,
+    scripts,
+    session,
+    stream,
+)
 from api.attempts import Attempts
 from api.context import Context, bind
 from api.parsing import MAX_BODY_BYTES
@@ -60,6 +75,7 @@ def create_app(
             admin_token=settings.admin_token.encode("utf-8", "surrogateescape"),
             attempts=Attempts(),
             streams=streams or Streams(),
+            waiting=threading.Semaphore(scripts.MAX_WAITING),
             own_host=own_host,
             pages=page_folder,
             revision=migrations.head(),
@@ -68,7 +84,20 @@ def create_app(
     )
     auth.require_sign_in(app)
     handle_problems(app)
-    for noun in (health, openapi, pages, session, hosts, fleet, events, remedies, monitor, stream):
+    for noun in (
+        health,
+        openapi,
+        pages,
+        session,
+        hosts,
+        fleet,
+        events,
+        remedies,
+        scripts,
+        generate_script,
+        monitor,
+        stream,
+    ):
         app.register_blueprint(noun.blueprint)
     app.after_request(_secure)
     return app

@@ -1,5 +1,6 @@
 """What the routes of one app work with."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ class Context:
     admin_token: bytes
     attempts: Attempts
     streams: Streams
+    waiting: threading.Semaphore
+    """Lets so many requests wait for a script at the same time."""
     own_host: str | None
     """The name that this machine has as a host, if it is one."""
     pages: Path

@@ -12,18 +12,16 @@ from api.context import context
 from api.operations import operation
 from api.parsing import Cursor, Limit, Moment, read_cursor, unix_seconds, write_cursor
 from api.problems import Problem
-from api.references import HostReference, host_in_field
+from api.references import HostReference, RowId, host_in_field, id_in_path
 from store import events
 from store.engine import reading
 
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1/events")
 
-_MAX_ID_DIGITS = 18
-
 
 class _Cursor(NamedTuple):
     opened_at: float
-    id: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    id: RowId
 
 
 class EventsQuery(Struct, forbid_unknown_fields=True):
@@ -60,10 +58,9 @@ def list_events(asked: EventPageQuery) -> Response:
 @operation()
 def show_event(event_id: str) -> Response:
     """Show one event."""
-    event = None
-    if event_id.isascii() and event_id.isdigit() and len(event_id) <= _MAX_ID_DIGITS:
-        with reading(context().engine) as connection:
-            event = events.find(connection, int(event_id))
+    wanted = id_in_path(event_id)
+    with reading(context().engine) as connection:
+        event = None if wanted is None else events.find(connection, wanted)
     if event is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no event has the id {event_id!r}")
     return answer(event_document(event))

@@ -16,7 +16,7 @@ from api.queue import QueueDown
 from api.references import EVERY_HOST, HostId, HostReference, default_host, host_in_field
 from store import events, hosts, monitoring
 from store.engine import reading, writing
-from wire.keys import TASK_PUBLISH_CONFIGS
+from wire.keys import QUEUE_INGEST, TASK_PUBLISH_CONFIGS
 
 blueprint = Blueprint("monitor", __name__, url_prefix="/api/agent/monitor")
 
@@ -109,7 +109,7 @@ def _set_paused(asked: HostBody, paused: bool) -> Response:
             )
         count = monitoring.set_paused(connection, host.id if host else None, paused, context().now())
     try:
-        context().queue.send(TASK_PUBLISH_CONFIGS, [[host.id] if host else None])
+        context().queue.send(QUEUE_INGEST, TASK_PUBLISH_CONFIGS, [[host.id] if host else None])
     except QueueDown:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,

@@ -25,6 +25,7 @@ Parsed = TypeVar("Parsed", bound=Struct)
 Place = TypeVar("Place")
 
 # msgspec names the field only in the text of its error.
+_MISSING_FIELD = re.compile(r"missing required field `(.*)`")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.*)`", re.DOTALL)
 _FAULT_AT_FIELD = re.compile(r"(.*) - at `\$\.(\w+).*`", re.DOTALL)
 
@@ -94,6 +95,8 @@ def read_cursor(cursor: str, wanted: type[Place]) -> Place:
 
 
 def _refuse(error: msgspec.ValidationError) -> NoReturn:
+    if missing := _MISSING_FIELD.search(str(error)):
+        raise bad_field(missing[1], "is needed") from None
     if unknown := _UNKNOWN_FIELD.search(str(error)):
         raise bad_field(unknown[1], "is not known here") from None
     if fault := _FAULT_AT_FIELD.fullmatch(str(error)):

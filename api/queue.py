@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from wire.keys import QUEUE_INGEST
-
 _TIMEOUT_SECONDS = 2.0
 
 
@@ -32,9 +30,9 @@ class Queue:
             },
         )
 
-    def send(self, task: str, args: Sequence[object]) -> None:
-        """Send a task to the ingest queue. Raises QueueDown."""
+    def send(self, queue: str, task: str, args: Sequence[object]) -> None:
+        """Send a task to a queue. Raises QueueDown."""
         try:
-            self._celery.send_task(task, args=list(args), queue=QUEUE_INGEST, ignore_result=True, retry=False)
+            self._celery.send_task(task, args=list(args), queue=queue, ignore_result=True, retry=False)
         except OperationalError as error:
             raise QueueDown(str(error)) from error

@@ -15,6 +15,15 @@ EVERY_HOST = "*"
 HostReference = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[^\x00]*$")]
 """The id or the name of a host, or how a name begins. No database takes a NUL."""
 HostId = Annotated[int, Meta(ge=1, le=hosts.MAX_ID)]
+RowId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+"""The id of an event or a script."""
+
+_MAX_ID_DIGITS = 18
+
+
+def id_in_path(text: str) -> int | None:
+    """Return the id that a path names; None where no row can have it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_ID_DIGITS else None
 
 
 def no_such_host(reference: str) -> Problem:

@@ -1,7 +1,7 @@
 """The catalogue of remedies: what the workers can render, published by them for the API to show and check by."""
 
-import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -133,7 +133,7 @@ def _fitting(parameter: Parameter, value: Any) -> Value:
         return value if isinstance(value, bool) else None
     if parameter.type == "string":
         return value if isinstance(value, str) and _is_allowed(parameter, value) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         return None
     if parameter.type == "integer" and value != int(value):
         return None
