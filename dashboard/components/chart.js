@@ -121,11 +121,7 @@ function options(chart, span, place, setCursor) {
       sync: { key: "charts", setSeries: false },
       drag: { x: false, y: false },
       y: false,
-      points: {
-        show: (self, i) => (i % 3 === 1 ? (uPlot.dom?.point?.(self, i) ?? cursorPoint()) : null),
-        size: 6,
-        width: 1.5,
-      },
+      points: { size: 6 },
     },
     scales: { x: { range: () => span() }, y: { range: (_, __, most) => [0, chart.most ?? ceiling(most, chart)] } },
     axes: [
@@ -144,14 +140,8 @@ function options(chart, span, place, setCursor) {
   };
 }
 
-function cursorPoint() {
-  const point = document.createElement("div");
-  point.className = "u-cursor-pt";
-  return point;
-}
-
 /** Return the places of points that no line reaches, since their neighbours are gaps. */
-function lonePoints(self, i, isShown, gaps) {
+function lonePoints(self, i, isShown) {
   if (isShown) return null;
   const values = self.data[i];
   return values.flatMap((value, at) =>

@@ -12,7 +12,7 @@ const TOKENIZERS = { bash: bashTokens, powershell: powershellTokens };
 /** The text of a script; what it shows is text and nothing else. */
 export function Code({ text, type }) {
   const lines = useMemo(() => linesOf((TOKENIZERS[type] ?? plain)(text)), [text, type]);
-  return html`<pre class="code" tabindex="0" aria-label="Code of the script"><code>${lines.map(
+  return html`<pre class="code" role="region" tabindex="0" aria-label="Code of the script"><code>${lines.map(
     (tokens, i) =>
       html`<span class="line" key=${i}>${tokens.map(([kind, piece]) =>
         kind ? html`<span class="token-${kind}">${shown(piece)}</span>` : shown(piece),
@@ -24,9 +24,7 @@ function plain(text) {
   return [["", text]];
 }
 
-/** Scripts are ASCII; should one not be, what hides in it is seen. */
+/** Scripts are printable ASCII; should one not be, what hides in it is seen. */
 function shown(piece) {
-  return piece.replaceAll("\t", "    ") === piece
-    ? visibleText(piece, Infinity)
-    : visibleText(piece.replaceAll("\t", "    "), Infinity);
+  return visibleText(piece.replaceAll("\t", "    "), Infinity);
 }
