@@ -12,8 +12,7 @@ from celery import Celery, signals
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 import migrations
-from store import remedies
-from store.engine import connect, writing
+from store.engine import connect
 from store.settings import ServerSettings
 from wire import keys
 from wire.logs import log_to_stderr
@@ -21,6 +20,7 @@ from worker.consumer import Consumer
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
 from worker.remedies.templates import load_all
+from worker.script_jobs import publish_catalogue
 from worker.tasks import Station, add_tasks
 
 log = logging.getLogger(__name__)
@@ -115,8 +115,7 @@ def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUE
     engine = connect(settings.database_url)
     migrations.wait_until_current(engine, log.info)
     templates = load_all()
-    with writing(engine) as connection:
-        remedies.publish(connection, [template.remedy for template in templates.values()], time.time())
+    publish_catalogue(engine, templates, time.time())
     # The children are forked from here and must not share a connection.
     engine.dispose()
     station = Station(settings, engine, Inbox(connect_redis(settings)), templates, time.time)

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from sqlalchemy import Connection, Engine
 
-from store import script_jobs
-from store.engine import OUTAGES, writing
-from store.remedies import BadParameter
+from store import remedies, script_jobs
+from store.engine import OUTAGES, reading, writing
+from store.remedies import BadParameter, Remedy
 from store.script_jobs import Job
 from worker.remedies.evidence import parameters_for
 from worker.remedies.render import Provenance, Rendered, render
@@ -29,6 +30,25 @@ class CannotRender(ValueError):
 def remedy_of(templates: Templates) -> dict[str, str]:
     """Return the remedy that answers a type of event, for each type that has one."""
     return {event: issue_type for issue_type, template in templates.items() for event in template.remedy.events}
+
+
+def publish_catalogue(engine: Engine, templates: Templates, now: float) -> bool:
+    """Publish these remedies for the API, unless they are what is published; say whether they were not."""
+    mine = sorted((template.remedy for template in templates.values()), key=lambda remedy: remedy.issue_type)
+    if _published(engine) == mine:
+        return False
+    with writing(engine) as connection:
+        remedies.publish(connection, mine, now)
+    return True
+
+
+def _published(engine: Engine) -> list[Remedy] | None:
+    with reading(engine) as connection:
+        try:
+            return sorted(remedies.catalogue(connection), key=lambda remedy: remedy.issue_type)
+        except msgspec.ValidationError:
+            # Of another version of the workers.
+            return None
 
 
 def render_jobs(engine: Engine, templates: Templates, script_ids: Sequence[int], now: float) -> list[int]:

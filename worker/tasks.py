@@ -104,8 +104,9 @@ def add_tasks(app: Celery, station: Station) -> None:
 
     @app.task(name=keys.TASK_SWEEP)  # type: ignore[untyped-decorator]
     def sweep() -> None:
-        """Open host_down for silent hosts; ring for what Redis lost: the configs, script jobs."""
+        """Open host_down for silent hosts; ring for what Redis lost: the configs, script jobs; keep the catalogue."""
         with _outages_named("sweep"):
+            script_jobs.publish_catalogue(station.engine, station.templates, station.clock())
             _ring_for(duties.sweep(station.engine, station.inbox, station.clock()).script_jobs)
 
     @app.task(name=keys.TASK_RETAIN)  # type: ignore[untyped-decorator]

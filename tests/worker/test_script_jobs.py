@@ -7,8 +7,8 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from store import remedies, scripts
 from store import script_jobs as stored_jobs
-from store import scripts
 from store.engine import reading, writing
 from store.events import EventFilter, page
 from store.scripts import Script
@@ -20,7 +20,7 @@ from worker.duties import Swept
 from worker.inbox import Inbox
 from worker.ingest import Drained, drain
 from worker.remedies.templates import Template, load_all
-from worker.script_jobs import remedy_of, render_jobs
+from worker.script_jobs import publish_catalogue, remedy_of, render_jobs
 
 TEMPLATES = load_all()
 BURNER = Process(4711, NOW - 100, "burner", "root", 190.0, 1.0, 1e6)
@@ -188,6 +188,16 @@ def test_the_sweep_finds_what_was_left(engine: Engine, inbox: Inbox, host: Simul
     assert duties.sweep(engine, inbox, NOW + 11).script_jobs == [job]
 
 
+def test_the_catalogue_is_published_where_it_is_another(engine: Engine) -> None:
+    assert publish_catalogue(engine, TEMPLATES, NOW)
+    assert not publish_catalogue(engine, TEMPLATES, NOW + 5)
+    with writing(engine) as connection:
+        connection.exec_driver_sql("""UPDATE remedies SET document = '{"of": "another version"}'""")
+    assert publish_catalogue(engine, TEMPLATES, NOW + 10)
+    with reading(engine) as connection:
+        assert {remedy.issue_type for remedy in remedies.catalogue(connection)} == set(TEMPLATES)
+
+
 def test_live_pages_hear_of_snapshots_events_and_scripts(
     engine: Engine, inbox: Inbox, host: SimulatedHost, client: "redis.Redis"
 ) -> None:
@@ -195,6 +205,7 @@ def test_live_pages_hear_of_snapshots_events_and_scripts(
         listening.subscribe(keys.CHANGES)
         listening.get_message(timeout=5)
         (job,) = open_cpu_spike(engine, inbox, host)
+        inbox.hand_over([])
         inbox.hand_over([job])
         heard = [listening.get_message(timeout=5) for _ in range(2)]
     messages = [msgspec.json.decode(message["data"]) for message in heard if message]
