@@ -77,6 +77,7 @@ def create_app(
             streams=streams or Streams(),
             waiting=threading.Semaphore(scripts.MAX_WAITING),
             own_host=own_host,
+            scripts_folder=settings.data_dir / "scripts",
             pages=page_folder,
             revision=migrations.head(),
             now=now,

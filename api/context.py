@@ -31,6 +31,8 @@ class Context:
     """Lets so many requests wait for a script at the same time."""
     own_host: str | None
     """The name that this machine has as a host, if it is one."""
+    scripts_folder: Path
+    """Where scripts are saved."""
     pages: Path
     """The folder of the page's files."""
     revision: str
