@@ -61,8 +61,7 @@ def publish(engine: Engine) -> None:
 
 def tasks(client: "redis.Redis") -> list[tuple[str, list[int]]]:
     """Take the tasks that wait for who makes scripts, the oldest first, as (name, ids of scripts)."""
-    messages = [json.loads(message) for message in client.lrange(QUEUE_SCRIPTS, 0, -1)][::-1]
-    client.delete(QUEUE_SCRIPTS)
+    messages = [json.loads(message) for message in client.rpop(QUEUE_SCRIPTS, 1000) or []]
     return [(message["headers"]["task"], json.loads(base64.b64decode(message["body"]))[0][0]) for message in messages]
 
 
