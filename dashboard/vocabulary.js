@@ -34,12 +34,13 @@ export const HEALTH = {
 
 export const SCRIPT_TYPES = { bash: "bash", powershell: "PowerShell" };
 
-export const BOTTLENECKS = {
+/** What a host can wait for. */
+export const RESOURCES = {
   cpu: "CPU",
   memory: "Memory",
-  disk: "Disk",
+  swap: "Swap",
   disk_space: "Disk space",
   disk_io: "Disk traffic",
   network: "Network",
-  swap: "Swap",
+  pressure: "Pressure",
 };
