@@ -19,6 +19,7 @@ from api import (
     hosts,
     monitor,
     openapi,
+    optimize,
     pages,
     remedies,
     scripts,
@@ -96,6 +97,7 @@ def create_app(
         remedies,
         scripts,
         generate_script,
+        optimize,
         monitor,
         stream,
     ):
