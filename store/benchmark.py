@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, case, func, insert, make_url, select
 
 from store.engine import connect
-from store.schema import dead_letters, events, host_state, hosts, snapshots
+from store.schema import dead_letters, events, host_state, hosts, scripts, snapshots
 from wire.entry import KEY_BYTES
 from wire.metrics import NAMES
 
@@ -106,3 +106,19 @@ def tally(connection: Connection, apart: int, incarnation: int, rounds: int) -> 
         events=connection.scalar(select(func.count()).select_from(events)) or 0,
         dead_letters=connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
     )
+
+
+@dataclass(frozen=True)
+class ScriptTally:
+    """How many scripts were asked for, and what became of them."""
+
+    requested: int
+    queued: int
+    ready: int
+
+
+def tally_scripts(connection: Connection) -> ScriptTally:
+    """Count the scripts."""
+    counted = connection.execute(select(scripts.c.state, func.count()).group_by(scripts.c.state))
+    by_state: dict[str, int] = dict(counted.tuples().all())
+    return ScriptTally(sum(by_state.values()), by_state.get("queued", 0), by_state.get("ready", 0))

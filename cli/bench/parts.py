@@ -1,10 +1,12 @@
-"""The real parts that a bench runs: a Redis and a database of its own, a worker. All end with their block."""
+"""The real parts that a bench runs: a Redis and a database of its own, a worker, an API. All end with their block."""
 
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from cli.redis_server import RedisServer, start_redis
 from store.benchmark import temporary_database
 from wire.text import visible
 
+_START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _LOG_LINES_SHOWN = 15
 
@@ -114,4 +117,39 @@ def running_worker(environment: Mapping[str, str], children: int | None, log: Pa
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
         signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def running_api(environment: Mapping[str, str], log: Path) -> Iterator[int]:
+    """Start ``fleetmedic api`` and give its port once it answers. Raises CommandFailed."""
+    port = free_port()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "api", "--port", str(port)],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise CommandFailed(f"the API did not start: {visible(log.read_text(errors='replace')[-500:])}")
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        process.kill()
         process.wait()

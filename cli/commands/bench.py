@@ -16,13 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     benches = parser.add_subparsers(title="benches", dest="bench", metavar="BENCH", required=True)
     description = "how fast workers take in what a fleet pushed, and what it costs"
     ingest = benches.add_parser("ingest", help=description, description=description[0].upper() + description[1:] + ".")
-    ingest.add_argument(
-        "--database",
-        default="sqlite",
-        metavar="D",
-        help="sqlite, postgres (one of its own) or the URL of a Postgres server, where a database is made and dropped "
-        "(default: %(default)s)",
-    )
+    _add_database(ingest)
     ingest.add_argument(
         "--hosts", type=whole_number(1, 1_000_000), default=10_000, metavar="N", help="default: %(default)s"
     )
@@ -43,13 +37,68 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="that a snapshot lists by CPU, and as many by memory (default: %(default)s)",
     )
     ingest.add_argument("--json", action="store_true", help="print one JSON object")
+    ingest.set_defaults(bench_run=_ingest)
+    description = "how long it takes from asking for a script to having it, also while workers are killed"
+    scripts = benches.add_parser(
+        "scripts", help=description, description=description[0].upper() + description[1:] + "."
+    )
+    _add_database(scripts)
+    scripts.add_argument(
+        "--seconds",
+        type=whole_number(1, 3600),
+        default=30,
+        metavar="S",
+        help="of each of two runs, without and with workers killed (default: %(default)s)",
+    )
+    scripts.add_argument(
+        "--rate", type=whole_number(1, 1000), default=50, metavar="N", help="jobs a second (default: %(default)s)"
+    )
+    scripts.add_argument("--json", action="store_true", help="print one JSON object")
+    scripts.set_defaults(bench_run=_scripts)
+
+
+def _add_database(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--database",
+        default="sqlite",
+        metavar="D",
+        help="sqlite, postgres (one of its own) or the URL of a Postgres server, where a database is made and dropped "
+        "(default: %(default)s)",
+    )
 
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
-    """Run the bench; return 1 where a row is missing or there twice."""
+    """Run the bench; return 1 where something was lost or is there twice."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code: int = arguments.bench_run(arguments, environment)
+    return code
+
+
+def _scripts(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    from cli.bench import scripts
+
+    figures = scripts.run(scripts.Plan(arguments.database, arguments.seconds, arguments.rate), environment, _speaker())
+    print(json.dumps(figures, indent=2) if arguments.json else _summary_of_scripts(figures))
+    if figures["lost"]:
+        print("fleetmedic: not every script that was asked for is there", file=sys.stderr)
+    return 1 if figures["lost"] else 0
+
+
+def _summary_of_scripts(figures: Mapping[str, Any]) -> str:
+    killed = figures["worker_killed"]
+    return f"""\
+{figures["database_version"]}, {figures["jobs_per_second"]:g} jobs/s
+
+worker left alone  {figures["jobs"]:,} jobs, p50 {figures["p50_ms"]} ms, p99 {figures["p99_ms"]} ms
+worker killed      {killed["jobs"]:,} jobs, p50 {killed["p50_ms"]} ms, p99 {killed["p99_ms"]} ms, \
+{killed["answered_before_ready"]:,} answered before they were ready
+                   {killed["processes_killed"]} processes and {killed["workers_killed"]} worker killed
+scripts            {figures["scripts_ready"]:,} of {figures["scripts_asked_for"]:,}, {figures["lost"]:,} lost"""
+
+
+def _ingest(arguments: Namespace, environment: Mapping[str, str]) -> int:
     from cli.bench import ingest
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = ingest.Plan(arguments.database, arguments.hosts, arguments.rounds, arguments.workers, arguments.processes)
     figures = ingest.run(plan, environment, _speaker())
     print(json.dumps(figures, indent=2) if arguments.json else _summary(figures))
