@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-parts test-system browser check lock
+.PHONY: help setup run test test-hosts test-server test-system browser check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -37,9 +37,22 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: check .venv-base/base.stamp dashboard/vendor/modules.stamp browser ## all checks and tests; the base package also alone
-	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) test-parts test-system
+test: check .venv-base/base.stamp browser ## all checks and tests; the base package also alone
+	@$(MAKE) --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+	  test-hosts test-server test-system
 	.venv/bin/pytest -m quiet tests/system
+
+# Three at a time, since each of them often waits.
+host_tests := tests/wire tests/collector tests/store tests/worker
+test-hosts:
+	.venv-base/bin/pytest -q tests/wire tests/collector
+	.venv/bin/pytest $(host_tests)
+
+test-server:
+	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) tests/system)
+
+test-system:
+	.venv/bin/pytest -m "not quiet" tests/system
 
 browser:
 	@command -v chromium > /dev/null || \

@@ -14,16 +14,17 @@ from wire.metrics import NAMES
 
 
 @contextmanager
-def temporary_database(server_url: str) -> Iterator[str]:
+def temporary_database(server_url: str, template: str = "template1") -> Iterator[str]:
     """Create a database of a new name on a Postgres server and give its URL; at the end of the block drop it.
 
-    Raises sqlalchemy.exc.DBAPIError where the server does not answer or does not permit it.
+    It is a copy of the database ``template``, which nobody may be using. Raises sqlalchemy.exc.DBAPIError where the
+    server does not answer or does not permit it.
     """
     name = f"fleetmedic_bench_{secrets.token_hex(6)}"
     server = connect(server_url).execution_options(isolation_level="AUTOCOMMIT")
     try:
         with server.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
         finally:

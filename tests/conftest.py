@@ -59,13 +59,29 @@ def postgres_url() -> Iterator[str]:
         server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The name of a database with all tables, to be copied: much faster than building them for each test."""
+    with temporary_database(postgres_url) as url:
+        engine = connect(url)
+        migrations.upgrade(engine)
+        engine.dispose()
+        yield str(engine.url.database)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database: the test runs once on SQLite and once on Postgres."""
+    """The URL of a database: the test runs once on SQLite and once on Postgres.
+
+    It is empty, but for a test that asks for an ``engine`` on it.
+    """
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'fleetmedic.db'}"
         return
-    with temporary_database(request.getfixturevalue("postgres_url")) as url:
+    server = request.getfixturevalue("postgres_url")
+    wants_tables = "engine" in request.fixturenames
+    template = request.getfixturevalue("postgres_template") if wants_tables else "template1"
+    with temporary_database(server, template) as url:
         yield url
 
 
@@ -73,7 +89,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 def engine(database_url: str) -> Iterator["Engine"]:
     """An engine on a database with all tables."""
     engine = connect(database_url)
-    migrations.upgrade(engine)
+    if engine.dialect.name == "sqlite":
+        migrations.upgrade(engine)
     yield engine
     engine.dispose()
 
