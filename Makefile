@@ -37,7 +37,7 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: check .venv-base/base.stamp browser ## all checks and tests; the base package also alone
+test: check .venv-base/base.stamp dashboard/vendor/modules.stamp browser ## all checks and tests; the base package also alone
 	@$(MAKE) --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
 	  test-hosts test-server test-system
 	.venv/bin/pytest -m quiet tests/system
