@@ -63,14 +63,6 @@ browser:
 	  echo "Tests of the page are skipped without Chromium: sudo apt-get install chromium"; \
 	fi
 
-# Two at a time: the second one mostly waits.
-test-parts:
-	.venv-base/bin/pytest -q tests/wire tests/collector
-	.venv/bin/pytest --ignore tests/system
-
-test-system:
-	.venv/bin/pytest -m "not quiet" tests/system
-
 lock: ## rebuild requirements/*.txt from pyproject.toml (needs uv)
 	$(call compile,base,--extra build --extra basetest)
 	$(call compile,server,--extra server --extra bench --extra build)
