@@ -19,14 +19,14 @@ _INT8, _FLOAT8, _INT8_ARRAY, _FLOAT8_ARRAY = 20, 701, 1016, 1022
 class Integers:
     """A column of 64-bit integers."""
 
-    def __init__(self, values: Sequence[int]) -> None:
+    def __init__(self, values: Sequence[int] | NDArray[np.int64]) -> None:
         self.binary = _binary(np.array(values, ">i8"), _INT8, None)
 
 
 class Floats:
     """A column of doubles; None and NaN are NULL."""
 
-    def __init__(self, values: Sequence[float | None]) -> None:
+    def __init__(self, values: Sequence[float | None] | NDArray[np.float64]) -> None:
         column = np.array(values, np.float64)
         self.binary = _binary(column.astype(">f8"), _FLOAT8, np.isnan(column))
 

@@ -39,7 +39,6 @@ def enroll_simulated(connection: Connection, count: int, now: float) -> None:
     rows = [
         {
             "name": f"bench-{number:06d}",
-            "key": secrets.token_bytes(KEY_BYTES),
             "enrolled_at": now,
             "monitoring_changed_at": now,
             "services": [],
@@ -47,7 +46,10 @@ def enroll_simulated(connection: Connection, count: int, now: float) -> None:
         for number in range(1, count + 1)
     ]
     connection.execute(insert(hosts), rows)
-    connection.execute(insert(host_state).from_select(["host_id"], select(hosts.c.id)))
+    enrolled = connection.execute(select(hosts.c.id).order_by(hosts.c.id)).scalars()
+    connection.execute(
+        insert(host_state), [{"host_id": host_id, "key": secrets.token_bytes(KEY_BYTES)} for host_id in enrolled]
+    )
 
 
 def version(connection: Connection) -> str:

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.hosts import NAME_PATTERN
@@ -49,7 +49,6 @@ def enroll(
     key = secrets.token_bytes(KEY_BYTES)
     row = {
         "name": name,
-        "key": key,
         "enrolled_at": now,
         "monitoring_changed_at": now,
         "interval_seconds": interval_seconds,
@@ -62,7 +61,7 @@ def enroll(
         raise EnrollmentRefused(f"a host named {name} is enrolled already: choose another name") from None
     # Where no interval is asked for, the column's default stands until the first snapshot tells.
     asked = {} if interval_seconds is None else {"interval_seconds": interval_seconds}
-    connection.execute(insert(host_state), {"host_id": host_id, **asked})
+    connection.execute(insert(host_state), {"host_id": host_id, "key": key, **asked})
     if tags_of_host:
         connection.execute(insert(tags), [{"host_id": host_id, "tag": tag} for tag in dict.fromkeys(tags_of_host)])
     return EnrolledHost(host_id, name, key)
@@ -70,8 +69,19 @@ def enroll(
 
 def enrolled_hosts(connection: Connection) -> list[EnrolledHost]:
     """Return all hosts that were not revoked."""
-    query = select(hosts.c.id, hosts.c.name, hosts.c.key).where(hosts.c.revoked_at.is_(None)).order_by(hosts.c.id)
+    query = (
+        select(hosts.c.id, hosts.c.name, host_state.c.key)
+        .join(host_state, host_state.c.host_id == hosts.c.id)
+        .where(host_state.c.key.is_not(None))
+        .order_by(hosts.c.id)
+    )
     return [EnrolledHost(*row) for row in connection.execute(query)]
+
+
+def revoke(connection: Connection, host_id: int, now: float) -> None:
+    """Take a host's key away: from now on its entries are refused, and it is in no list."""
+    connection.execute(update(hosts).where(hosts.c.id == host_id).values(revoked_at=now))
+    connection.execute(update(host_state).where(host_state.c.host_id == host_id).values(key=None))
 
 
 def _check(name: str, tags_of_host: Sequence[str], services: Sequence[str], interval_seconds: float | None) -> None:

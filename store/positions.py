@@ -8,7 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from store.arrays import Floats, Integers
@@ -19,8 +21,8 @@ class Position(Struct, gc=False):
     """A host as a drain finds it. ``sequence`` is the last one committed; 0 and incarnation 0 before the first."""
 
     host_id: int
-    key: bytes
-    revoked: bool
+    key: bytes | None
+    """None once the host is revoked."""
     incarnation: int
     sequence: int
     body_crc: int
@@ -31,20 +33,24 @@ class Position(Struct, gc=False):
 
 
 class Moved(NamedTuple):
-    """What a drain changes of a host, in the order of ``_UPDATE``; None leaves the last snapshot's figures."""
+    """What a drain changes of H hosts, one column each, in the order of ``_UPDATE``; times are Unix seconds.
 
-    incarnation: int
-    sequence: int
-    body_crc: int
-    received_at: float | None
-    taken_at: float | None
-    interval_seconds: float | None
-    cpu_percent: float | None
-    impossible_values: int
+    NaN leaves the last snapshot's figures, but for ``cpu_percent``: there it is a value that was missing.
+    """
+
+    incarnation: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    body_crc: NDArray[np.int64]
+    received_at: NDArray[np.float64]
+    """NaN where no snapshot was stored."""
+    taken_at: NDArray[np.float64]
+    interval_seconds: NDArray[np.float64]
+    cpu_percent: NDArray[np.float64]
+    impossible_values: NDArray[np.int64]
     """New ones, to be added."""
-    discarded_entries: int
+    discarded_entries: NDArray[np.int64]
     """New ones, to be added."""
-    host_id: int
+    host_id: NDArray[np.int64]
 
 
 class Shard(NamedTuple):
@@ -54,10 +60,9 @@ class Shard(NamedTuple):
     caught_up_at: float
 
 
-_COLUMNS = (
-    "h.id, h.key, h.revoked_at IS NOT NULL, s.incarnation, s.sequence, s.body_crc, s.taken_at, s.cpu_percent, s.tracks"
-)
-_FROM = "FROM hosts h JOIN host_state s ON s.host_id = h.id WHERE h.id"
+_COLUMNS = "host_id, key, incarnation, sequence, body_crc, taken_at, cpu_percent, tracks"
+_SELECT_SQLITE = f"SELECT {_COLUMNS} FROM host_state WHERE host_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - no value
+_SELECT_POSTGRES = f"SELECT {_COLUMNS} FROM host_state WHERE host_id = ANY(%b)"  # noqa: S608 - no value
 # A cpu_percent of NULL is a value that was missing, not one to keep: received_at tells whether there was a snapshot.
 _UPDATE_SQLITE = """
     UPDATE host_state SET incarnation = ?1, sequence = ?2, body_crc = ?3,
@@ -107,36 +112,41 @@ def positions(connection: Connection, host_ids: Sequence[int]) -> dict[int, Posi
     """Return the position of each of these hosts that there is, by host id."""
     if connection.dialect.name == "postgresql":
         with driver_cursor(connection) as cursor:
-            cursor.execute(f"SELECT {_COLUMNS} {_FROM} = ANY(%b)", (Integers(host_ids),), binary=True)
+            cursor.execute(_SELECT_POSTGRES, (Integers(host_ids),), binary=True)
             rows = cursor.fetchall()
     else:
-        query = f"SELECT {_COLUMNS} {_FROM} IN (SELECT value FROM json_each(?))"  # noqa: S608 - no value
-        rows = connection.exec_driver_sql(query, (_json(host_ids),)).fetchall()
+        rows = connection.exec_driver_sql(_SELECT_SQLITE, (_json(host_ids),)).fetchall()
     return {row[0]: Position(*row) for row in rows}
 
 
-def move(connection: Connection, moved: Sequence[Moved]) -> None:
+def move(connection: Connection, moved: Moved) -> None:
     """Write where these hosts stand now."""
-    if not moved:
+    if not len(moved.host_id):
         return
     if connection.dialect.name == "postgresql":
-        columns = [list(column) for column in zip(*moved, strict=True)]
-        kinds = (Integers, Integers, Integers, Floats, Floats, Floats, Floats, Integers, Integers, Integers)
-        connection.exec_driver_sql(
-            _UPDATE_POSTGRES, tuple(kind(column) for kind, column in zip(kinds, columns, strict=True))
+        columns = (
+            Integers(column.astype(np.int64)) if column.dtype.kind == "i" else Floats(column.astype(np.float64))
+            for column in moved
         )
+        connection.exec_driver_sql(_UPDATE_POSTGRES, tuple(columns))
     else:
-        connection.exec_driver_sql(_UPDATE_SQLITE, [tuple(row) for row in moved])
+        # SQLite binds NaN as NULL.
+        connection.exec_driver_sql(_UPDATE_SQLITE, list(zip(*(column.tolist() for column in moved), strict=True)))
 
 
 def set_tracks(connection: Connection, tracks: Sequence[tuple[bytes | None, int]]) -> None:
     """Write the pending and open events of hosts, given as (tracks, host id)."""
-    if tracks:
-        mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    if not tracks:
+        return
+    if connection.dialect.name == "postgresql":
+        blobs, host_ids = zip(*tracks, strict=True)
         connection.exec_driver_sql(
-            f"UPDATE host_state SET tracks = {mark} WHERE host_id = {mark}",  # noqa: S608 - no value
-            list(tracks),
+            "UPDATE host_state AS s SET tracks = u.tracks FROM unnest(%b::bytea[], %b) AS u (tracks, host_id) "
+            "WHERE s.host_id = u.host_id",
+            (list(blobs), Integers(host_ids)),
         )
+    else:
+        connection.exec_driver_sql("UPDATE host_state SET tracks = ? WHERE host_id = ?", list(tracks))
 
 
 def _json(values: Sequence[int]) -> str:

@@ -4,24 +4,26 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from store.arrays import Floats, Integers
 from store.schema import dead_letters, events, gaps, hosts
 
 MAX_DEAD_LETTERS = 10_000
 _MAX_DEAD_ENTRY_BYTES = 4096
 
-_EVENT_KEY: dict[str, Any] = {name: bindparam(f"key_{name}") for name in ("host_id", "type", "subject")}
-_update_event = (
-    update(events)
-    .where(*(events.c[name] == parameter for name, parameter in _EVENT_KEY.items()), events.c.state == "open")
-    .values(
-        {
-            events.c[name]: bindparam(f"new_{name}")
-            for name in ("severity", "state", "limit_value", "value", "peak_value", "peak_at", "last_at", "resolved_at")
-        }
-    )
+_EVENT_KEY = ("host_id", "type", "subject")
+_EVENT_CHANGES = ("severity", "state", "limit_value", "value", "peak_value", "peak_at", "last_at", "resolved_at")
+_UPDATE_EVENTS_SQLITE = (
+    f"UPDATE events SET {', '.join(f'{name} = ?' for name in _EVENT_CHANGES)} "  # noqa: S608 - our own column names
+    f"WHERE {' AND '.join(f'{name} = ?' for name in _EVENT_KEY)} AND state = 'open'"
+)
+_UPDATE_EVENTS_POSTGRES = (
+    f"UPDATE events AS e SET {', '.join(f'{name} = u.{name}' for name in _EVENT_CHANGES)} "  # noqa: S608 - as above
+    "FROM unnest(%b::text[], %b::text[], %b, %b, %b, %b, %b, %b, %b, %b::text[], %b::text[]) "
+    f"AS u ({', '.join((*_EVENT_CHANGES, *_EVENT_KEY))}) "
+    f"WHERE {' AND '.join(f'e.{name} = u.{name}' for name in _EVENT_KEY)} AND e.state = 'open'"
 )
 
 
@@ -38,15 +40,17 @@ class DeadLetter(NamedTuple):
 
 def update_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> None:
     """Change open events, each named by host_id, type and subject; the other keys are columns."""
-    if changes:
-        names = ("severity", "state", "limit_value", "value", "peak_value", "peak_at", "last_at", "resolved_at")
-        connection.execute(
-            _update_event,
-            [
-                {f"key_{name}": change[name] for name in _EVENT_KEY} | {f"new_{name}": change[name] for name in names}
-                for change in changes
-            ],
+    if not changes:
+        return
+    names = (*_EVENT_CHANGES, *_EVENT_KEY)
+    if connection.dialect.name == "postgresql":
+        columns = [[change[name] for change in changes] for name in names]
+        kinds = (list, list, Floats, Floats, Floats, Floats, Floats, Floats, Integers, list, list)
+        connection.exec_driver_sql(
+            _UPDATE_EVENTS_POSTGRES, tuple(kind(column) for kind, column in zip(kinds, columns, strict=True))
         )
+    else:
+        connection.exec_driver_sql(_UPDATE_EVENTS_SQLITE, [tuple(change[name] for name in names) for change in changes])
 
 
 def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -46,7 +46,6 @@ hosts = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("name", String(255), nullable=False, unique=True),
-    Column("key", LargeBinary, nullable=False, comment="HMAC key of the host's entries"),
     Column("enrolled_at", Double, nullable=False),
     Column("revoked_at", Double, comment="from then on its entries are refused"),
     Column("paused", Boolean, nullable=False, server_default=text("false")),
@@ -77,6 +76,8 @@ host_state = Table(
     Column("tracks", LargeBinary, comment="pending and open events (worker.events); NULL for none"),
     Column("impossible_values", BigInteger, nullable=False, server_default=text("0")),
     Column("discarded_entries", BigInteger, nullable=False, server_default=text("0")),
+    # Here, so that a drain reads one table.
+    Column("key", LargeBinary, comment="HMAC key of the host's entries; NULL once it is revoked"),
     # Room in each page lets every update stay in it (HOT): no index is touched.
     postgresql_with={"fillfactor": 80},
 )
@@ -87,6 +88,7 @@ host_details = Table(
     Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
     Column("taken_at", Double, nullable=False),
     Column("details", LargeBinary, nullable=False, comment="wire.snapshot.Details as it came"),
+    postgresql_with={"fillfactor": 50},
 )
 
 snapshots = Table(

@@ -6,6 +6,7 @@ under the host's own key over every byte before it, the array's header included.
 """
 
 import hmac
+from hashlib import sha256
 from typing import Annotated
 
 import msgspec
@@ -24,6 +25,10 @@ _MAC_BYTES = 32
 _MAC_HEADER = b"\xc4\x20"
 _TRAILER_BYTES = len(_MAC_HEADER) + _MAC_BYTES
 _ARRAY_OF_SEVEN = b"\x97"
+# RFC 2104, section 2: the key, filled up to SHA-256's block of 64 bytes, with each byte turned by 0x36 and by 0x5c.
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
+_BLOCK_BYTES = 64
 
 _Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
@@ -61,6 +66,9 @@ def open_entry(data: bytes) -> Entry:
 
 
 def is_authentic(key: bytes, data: bytes) -> bool:
-    """Say whether the entry ``data`` was sealed under ``key``."""
-    trailer = _MAC_HEADER + hmac.digest(key, data[:-_TRAILER_BYTES], "sha256")
-    return hmac.compare_digest(trailer, data[-_TRAILER_BYTES:])
+    """Say whether the entry ``data`` was sealed under ``key``, which is no longer than SHA-256's block of 64 bytes."""
+    # HMAC as two calls of SHA-256: hmac.digest looks the algorithm up each time, which costs more than the hashing.
+    block = key.ljust(_BLOCK_BYTES, b"\0")
+    inner = sha256(block.translate(_INNER) + data[:-_TRAILER_BYTES]).digest()
+    mac = sha256(block.translate(_OUTER) + inner).digest()
+    return hmac.compare_digest(_MAC_HEADER + mac, data[-_TRAILER_BYTES:])

@@ -97,8 +97,10 @@ def admit(
     for item in opened:
         entry = item.entry
         position = positions.get(entry.host)
-        if position is None or position.revoked:
-            admitted.refuse(item.shard, item.data, "unknown host" if position is None else "revoked host", entry)
+        if position is None:
+            admitted.refuse(item.shard, item.data, "unknown host", entry)
+        elif position.key is None:
+            admitted.refuse(item.shard, item.data, "revoked host", entry)
         elif not is_authentic(position.key, item.data):
             admitted.refuse(item.shard, item.data, "wrong signature", entry)
         elif keys.shard_of(entry.host) != item.shard:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import redis
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from store import positions as store_positions
@@ -45,7 +46,7 @@ Clock = Callable[[], float]
 _CPU = INDEX["cpu_percent"]
 # Details are written for about this many hosts a drain, and for those whose event opened: at once in a small fleet,
 # every so many snapshots in a large one.
-_HOSTS_WITH_DETAILS = 256
+_HOSTS_WITH_DETAILS = 128
 _MAX_DETAILS_BYTES = 64 * 1024
 
 
@@ -122,7 +123,7 @@ def drain_around_poison(
 def _admitted(connection: Connection, heads: Mapping[int, Head], refusal: str | None) -> Admitted:
     admitted = Admitted()
     opened = open_all({shard: head.entries for shard, head in heads.items()}, admitted)
-    known = store_positions.positions(connection, list({item.entry.host for item in opened}))
+    known = store_positions.positions(connection, sorted({item.entry.host for item in opened}))
     admit(opened, known, admitted, refusal)
     return admitted
 
@@ -182,34 +183,29 @@ def _tracks(line: Line) -> list[Track]:
         return []
 
 
-def _moved(admitted: Admitted, rows: Rows, now: float) -> list[Moved]:
-    lasts = np.cumsum([len(line.rows) for line in rows.hosts]) - 1 if rows.hosts else np.array([], np.int64)
+def _moved(admitted: Admitted, rows: Rows, now: float) -> Moved:
+    only_moved = [line for line in admitted.lines.values() if not line.rows and line.moved]
+    lines = rows.hosts + only_moved
+    lasts = np.cumsum([len(line.rows) for line in rows.hosts], dtype=np.int64) - 1
     firsts = np.concatenate(([0], lasts[:-1] + 1)) if rows.hosts else lasts
-    impossible = np.add.reduceat(rows.impossible, firsts).tolist() if rows.hosts else []
-    taken_at = rows.stored.taken_at[lasts].tolist()
-    interval = rows.stored.interval_seconds[lasts].tolist()
-    cpu = [None if math.isnan(value) else value for value in rows.stored.core[lasts, _CPU].tolist()]
-    moved = [
-        Moved(
-            line.incarnation,
-            line.sequence,
-            line.body_crc,
-            now,
-            taken_at[place],
-            interval[place],
-            cpu[place],
-            impossible[place],
-            line.discarded,
-            line.position.host_id,
-        )
-        for place, line in enumerate(rows.hosts)
-    ]
-    moved += [
-        Moved(line.incarnation, line.sequence, line.body_crc, None, None, None, None, 0, line.discarded, host)
-        for host, line in admitted.lines.items()
-        if not line.rows and line.moved
-    ]
-    return moved
+    impossible = np.add.reduceat(rows.impossible, firsts) if rows.hosts else lasts
+    stored = rows.stored
+
+    def of_last(column: NDArray[Any]) -> NDArray[np.float64]:
+        return np.concatenate((column[lasts].astype(np.float64), np.full(len(only_moved), math.nan)))
+
+    return Moved(
+        incarnation=np.array([line.incarnation for line in lines], np.int64),
+        sequence=np.array([line.sequence for line in lines], np.int64),
+        body_crc=np.array([line.body_crc for line in lines], np.int64),
+        received_at=np.repeat((now, math.nan), (len(rows.hosts), len(only_moved))),
+        taken_at=of_last(stored.taken_at),
+        interval_seconds=of_last(stored.interval_seconds),
+        cpu_percent=of_last(stored.core[:, _CPU]),
+        impossible_values=np.concatenate((impossible, np.zeros(len(only_moved), np.int64))),
+        discarded_entries=np.array([line.discarded for line in lines], np.int64),
+        host_id=np.array([line.position.host_id for line in lines], np.int64),
+    )
 
 
 def _write_events(connection: Connection, changes: Sequence[tuple[int, EventChange]]) -> None:

@@ -22,7 +22,7 @@ _USUAL_INTERVAL_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Rows:
-    """The n admitted snapshots by host, within a host in order."""
+    """The n admitted snapshots by host id, within a host in order."""
 
     order: list[int]
     """Where each row is in ``Admitted.snapshots``."""
@@ -36,20 +36,19 @@ class Rows:
 
 def rows_of(admitted: Admitted, caught_up_at: Mapping[int, float], now: float) -> Rows:
     """Return the admitted snapshots as columns. ``caught_up_at`` is by shard, times are Unix seconds."""
-    hosts = [line for line in admitted.lines.values() if line.rows]
+    # By id: neighbours in the tables and their indexes are then written one after the other.
+    hosts = sorted((line for line in admitted.lines.values() if line.rows), key=_host_id)
     order = [row for line in hosts for row in line.rows]
     snapshots = [admitted.snapshots[row] for row in order]
     entries = [admitted.entries[row] for row in order]
     counts = [len(line.rows) for line in hosts]
     core, impossible = _core([snapshot.core for snapshot in snapshots])
-    host_ids = np.repeat(np.array([line.position.host_id for line in hosts], np.int64), counts)
-    since = [caught_up_at[line.shard] for line in hosts for _ in line.rows]
-    taken_at = np.array(
-        [
-            corrected(snapshot.taken_at, entry.sent_at, caught_up, now)
-            for snapshot, entry, caught_up in zip(snapshots, entries, since, strict=True)
-        ],
-        np.float64,
+    host_ids = np.repeat(np.array([_host_id(line) for line in hosts], np.int64), counts)
+    taken_at = corrected(
+        np.array([snapshot.taken_at for snapshot in snapshots], np.float64),
+        np.array([entry.sent_at for entry in entries], np.float64),
+        np.repeat(np.array([caught_up_at[line.shard] for line in hosts], np.float64), counts),
+        now,
     )
     interval = np.array([snapshot.interval_seconds for snapshot in snapshots], np.float64)
     interval = np.where((interval > 0) & (interval <= _LONGEST_INTERVAL_SECONDS), interval, _USUAL_INTERVAL_SECONDS)
@@ -70,6 +69,10 @@ def rows_of(admitted: Admitted, caught_up_at: Mapping[int, float], now: float) -
         core=core,
     )
     return Rows(order, hosts, batch, stored, impossible)
+
+
+def _host_id(line: Line) -> int:
+    return line.position.host_id
 
 
 def _core(vectors: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from store.engine import connect, reading, writing
-from store.enrollment import EnrollmentRefused, enroll, enrolled_hosts
+from store.enrollment import EnrollmentRefused, enroll, enrolled_hosts, revoke
 from store.schema import host_state, hosts, metadata, tags
 
 
@@ -26,7 +26,7 @@ def test_an_enrolled_host_has_its_row_its_state_and_its_tags(engine: Engine) -> 
         row = connection.execute(select(hosts)).mappings().one()
         state = connection.execute(select(host_state)).mappings().one()
         found = connection.execute(select(tags.c.host_id, tags.c.tag).order_by(tags.c.tag)).all()
-    assert (row["id"], row["name"], row["key"]) == (host.id, "web-1", host.key)
+    assert (row["id"], row["name"], state["key"]) == (host.id, "web-1", host.key)
     assert (row["enrolled_at"], row["monitoring_changed_at"], row["paused"]) == (100.0, 100.0, False)
     assert (row["services"], row["interval_seconds"]) == (["nginx"], 10.0)
     assert (state["host_id"], state["sequence"], state["received_at"]) == (host.id, 0, None)
@@ -44,8 +44,7 @@ def test_every_host_gets_a_key_of_its_own(engine: Engine) -> None:
 
 def test_a_revoked_host_is_enrolled_no_more(engine: Engine) -> None:
     with writing(engine) as connection:
-        enroll(connection, "web-1", now=1.0)
-        connection.execute(hosts.update().values(revoked_at=2.0))
+        revoke(connection, enroll(connection, "web-1", now=1.0).id, now=2.0)
     with reading(engine) as connection:
         assert enrolled_hosts(connection) == []
 

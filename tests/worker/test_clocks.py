@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from worker.clocks import corrected
@@ -33,4 +34,5 @@ NOW = 1_000_000_000.0
 def test_a_snapshots_time_is_corrected_by_when_it_was_sent(
     taken_at: float, sent_at: float, caught_up_at: float, expected: float, why: str
 ) -> None:
-    assert corrected(taken_at, sent_at, caught_up_at, NOW) == expected, why
+    columns = (np.array([seconds]) for seconds in (taken_at, sent_at, caught_up_at))
+    assert corrected(*columns, NOW).tolist() == [expected], why
