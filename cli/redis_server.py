@@ -91,10 +91,13 @@ def redis_command(folder: Path, password: str, host: str, port: int, *, append_o
     write_private(acl_file, "\n".join([f"user default on #{digest} ~* &* +@all", *others]) + "\n")
     config = folder / "redis.conf"
     binds = host if host in ("127.0.0.1", "0.0.0.0") else f"127.0.0.1 {host}"  # noqa: S104 - asked for
+    # What was pushed is trimmed again within a second: a file that is rewritten each time it doubled from little would
+    # cost Redis a fork every few seconds, once there are many hosts.
     write_private(
         config,
         f"bind {binds}\nport {port}\ndir {_quoted(folder)}\naclfile {_quoted(acl_file)}\n"
         f'appendonly {"yes" if append_only else "no"}\nappendfsync everysec\nsave ""\n'
+        "auto-aof-rewrite-min-size 256mb\nauto-aof-rewrite-percentage 300\n"
         "maxmemory-policy noeviction\ntcp-keepalive 60\n"
         f"logfile {_quoted(folder / 'redis.log')}\n",
     )

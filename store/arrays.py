@@ -1,4 +1,4 @@
-"""Whole columns as parameters of a statement on Postgres: arrays in the binary format, made by NumPy.
+"""Whole columns as parameters of a statement: JSON on SQLite; on Postgres arrays in the binary format, made by NumPy.
 
 PostgreSQL's array_send: number of dimensions, whether there are NULLs, type of the elements, then length and lower
 bound of the dimension, then length and value of each element. psycopg's own dumper takes ten times as long.
@@ -6,6 +6,7 @@ bound of the dimension, then length and value of each element. psycopg's own dum
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import adapters
@@ -29,6 +30,11 @@ class Floats:
     def __init__(self, values: Sequence[float | None] | NDArray[np.float64]) -> None:
         column = np.array(values, np.float64)
         self.binary = _binary(column.astype(">f8"), _FLOAT8, np.isnan(column))
+
+
+def as_json(values: Sequence[int]) -> str:
+    """Return a column of integers for SQLite's ``json_each``."""
+    return msgspec.json.encode(list(values)).decode()
 
 
 def _binary(values: NDArray[np.generic], element_type: int, missing: NDArray[np.bool_] | None) -> bytes:

@@ -7,13 +7,12 @@ the database does.
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from store.arrays import Floats, Integers
+from store.arrays import Floats, Integers, as_json
 from store.engine import driver_cursor
 
 
@@ -94,7 +93,7 @@ def lock_shards(connection: Connection, shards: Sequence[int]) -> list[Shard]:
         # BEGIN IMMEDIATE has taken the whole database already.
         rows = connection.exec_driver_sql(
             "SELECT id, caught_up_at FROM shards WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
-            (_json(shards),),
+            (as_json(shards),),
         )
     return [Shard(*row) for row in rows]
 
@@ -115,7 +114,7 @@ def positions(connection: Connection, host_ids: Sequence[int]) -> dict[int, Posi
             cursor.execute(_SELECT_POSTGRES, (Integers(host_ids),), binary=True)
             rows = cursor.fetchall()
     else:
-        rows = connection.exec_driver_sql(_SELECT_SQLITE, (_json(host_ids),)).fetchall()
+        rows = connection.exec_driver_sql(_SELECT_SQLITE, (as_json(host_ids),)).fetchall()
     return {row[0]: Position(*row) for row in rows}
 
 
@@ -147,7 +146,3 @@ def set_tracks(connection: Connection, tracks: Sequence[tuple[bytes | None, int]
         )
     else:
         connection.exec_driver_sql("UPDATE host_state SET tracks = ? WHERE host_id = ?", list(tracks))
-
-
-def _json(values: Sequence[int]) -> str:
-    return msgspec.json.encode(list(values)).decode()

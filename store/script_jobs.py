@@ -4,29 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    bindparam,
-    case,
-    exists,
-    insert,
-    literal,
-    literal_column,
-    select,
-    true,
-    update,
-)
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select, update
 
+from store.arrays import Integers, as_json
 from store.remedies import ScriptType, Value
 from store.schema import events, hosts, scripts
 from store.scripts import platforms
 
-# As literals: only then do both databases see that their partial indexes answer it.
-_OPEN: ColumnElement[str] = literal_column("'open'")
+# As a literal: only then do both databases see that their partial index answers it.
 _QUEUED: ColumnElement[str] = literal_column("'queued'")
-_HOSTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -43,6 +30,24 @@ class Job:
     evidence: dict[str, Any] | None
 
 
+_REQUEST_POSTGRES = """
+    INSERT INTO scripts (issue_type, script_type, host_id, event_id, automatic, given, state, requested_at, rung_at)
+    SELECT %s::jsonb ->> e.type, CASE WHEN e.host_id = ANY(%b) THEN 'powershell' ELSE 'bash' END, e.host_id, e.id,
+        true, '{}', 'queued', %s, %s
+    FROM events AS e
+    WHERE e.host_id = ANY(%b) AND e.state = 'open' AND %s::jsonb ->> e.type IS NOT NULL
+        AND NOT EXISTS (SELECT FROM scripts AS s WHERE s.event_id = e.id AND s.automatic)
+    ORDER BY e.id RETURNING id"""
+_REQUEST_SQLITE = """
+    INSERT INTO scripts (issue_type, script_type, host_id, event_id, automatic, given, state, requested_at, rung_at)
+    SELECT ?1 ->> e.type, iif(e.host_id IN (SELECT value FROM json_each(?2)), 'powershell', 'bash'), e.host_id, e.id,
+        true, '{}', 'queued', ?3, ?3
+    FROM json_each(?4) AS asked JOIN events AS e ON e.host_id = asked.value
+    WHERE e.state = 'open' AND ?1 ->> e.type IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM scripts AS s WHERE s.event_id = e.id AND s.automatic)
+    ORDER BY e.id RETURNING id"""
+
+
 def request_for_open_events(
     connection: Connection, host_ids: Collection[int], remedy_of: Mapping[str, str], now: float
 ) -> list[int]:
@@ -50,37 +55,16 @@ def request_for_open_events(
 
     ``remedy_of`` names the remedy of a type of event. The script is of the kind that the host's platform runs.
     """
-    if not remedy_of:
-        return []
-    requested: list[int] = []
     ordered = sorted(host_ids)
-    for first in range(0, len(ordered), _HOSTS_AT_ONCE):
-        requested += _request(connection, ordered[first : first + _HOSTS_AT_ONCE], remedy_of, now)
-    return requested
-
-
-def _request(connection: Connection, host_ids: Sequence[int], remedy_of: Mapping[str, str], now: float) -> list[int]:
-    windows = [host for host, platform in platforms(connection, host_ids).items() if platform == "windows"]
-    script_type = case((events.c.host_id.in_(windows), "powershell"), else_="bash") if windows else literal("bash")
-    columns = {
-        "issue_type": case(dict(remedy_of), value=events.c.type),
-        "script_type": script_type,
-        "host_id": events.c.host_id,
-        "event_id": events.c.id,
-        "automatic": true(),
-        "given": literal({}, scripts.c.given.type),
-        "state": literal("queued"),
-        "requested_at": literal(now),
-        "rung_at": literal(now),
-    }
-    known = exists().where(scripts.c.event_id == events.c.id, scripts.c.automatic)
-    wanted = (
-        select(*columns.values())
-        .where(events.c.host_id.in_(host_ids), events.c.state == _OPEN, events.c.type.in_(remedy_of), ~known)
-        .order_by(events.c.id)
-    )
-    new = insert(scripts).from_select(list(columns), wanted).returning(scripts.c.id)
-    return list(connection.execute(new).scalars())
+    windows = [host for host, platform in platforms(connection, ordered).items() if platform == "windows"]
+    remedies = msgspec.json.encode(remedy_of).decode()
+    if connection.dialect.name == "postgresql":
+        rows = connection.exec_driver_sql(
+            _REQUEST_POSTGRES, (remedies, Integers(windows), now, now, Integers(ordered), remedies)
+        )
+    else:
+        rows = connection.exec_driver_sql(_REQUEST_SQLITE, (remedies, as_json(windows), now, as_json(ordered)))
+    return [row[0] for row in rows]
 
 
 def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:

@@ -1,13 +1,14 @@
 """Scripts: each row is a job that a worker renders, and then the script that came of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, insert, select
 
+from store.arrays import Integers, as_json
 from store.remedies import ScriptType, Value
-from store.schema import host_details, hosts, scripts
+from store.schema import hosts, scripts
 from wire.snapshot import Unreadable, decode_details
 
 State = Literal["queued", "ready", "failed"]
@@ -102,10 +103,14 @@ def platform(connection: Connection, host_id: int) -> str:
     return platforms(connection, [host_id]).get(host_id, "")
 
 
-def platforms(connection: Connection, host_ids: Collection[int]) -> dict[int, str]:
+def platforms(connection: Connection, host_ids: Sequence[int]) -> dict[int, str]:
     """Return the ``platform`` of each of these hosts that has details."""
-    query = select(host_details.c.host_id, host_details.c.details).where(host_details.c.host_id.in_(host_ids))
-    return {host_id: _platform(stored) for host_id, stored in connection.execute(query)}
+    query = "SELECT host_id, details FROM host_details WHERE host_id"
+    if connection.dialect.name == "postgresql":
+        rows = connection.exec_driver_sql(f"{query} = ANY(%b)", (Integers(host_ids),))
+    else:
+        rows = connection.exec_driver_sql(f"{query} IN (SELECT value FROM json_each(?))", (as_json(host_ids),))  # noqa: S608 - no value
+    return {host_id: _platform(stored) for host_id, stored in rows}
 
 
 def _platform(stored: bytes) -> str:
