@@ -8,6 +8,8 @@ from wire.config import MAXIMUM_INTERVAL_SECONDS, MINIMUM_INTERVAL_SECONDS
 
 DEFAULT_PORT = 8080
 
+_MOST_MINUTES = 7 * 24 * 60.0
+
 
 def add_data_dir(parser: ArgumentParser) -> None:
     """Declare --data-dir, for the commands that look for a running ``up``."""
@@ -41,3 +43,14 @@ def interval(text: str) -> float:
             f"{text!r} is not a number of seconds from {MINIMUM_INTERVAL_SECONDS:g} to {MAXIMUM_INTERVAL_SECONDS:g}"
         )
     return seconds
+
+
+def minutes(text: str) -> float:
+    """Argument type: minutes, as many as a week has at most."""
+    try:
+        given = float(text)
+    except ValueError:
+        given = math.nan
+    if not 0 < given <= _MOST_MINUTES:
+        raise ArgumentTypeError(f"{text!r} is not a number of minutes above 0 and up to {_MOST_MINUTES:g}")
+    return given

@@ -1,7 +1,7 @@
 """What the benches ask of a database: one of their own, many hosts at once, a count of what arrived."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from store.engine import connect
 from store.schema import dead_letters, events, host_state, hosts, scripts, snapshots
 from wire.entry import KEY_BYTES
 from wire.metrics import NAMES
+
+_ROWS_AT_ONCE = 50_000
 
 
 @contextmanager
@@ -36,20 +38,16 @@ def temporary_database(server_url: str, template: str = "template1") -> Iterator
 
 def enroll_simulated(connection: Connection, count: int, now: float) -> None:
     """Enroll hosts of random keys named ``bench-000001`` and so on."""
-    rows = [
-        {
-            "name": f"bench-{number:06d}",
-            "enrolled_at": now,
-            "monitoring_changed_at": now,
-            "services": [],
-        }
-        for number in range(1, count + 1)
-    ]
-    connection.execute(insert(hosts), rows)
-    enrolled = connection.execute(select(hosts.c.id).order_by(hosts.c.id)).scalars()
-    connection.execute(
-        insert(host_state), [{"host_id": host_id, "key": secrets.token_bytes(KEY_BYTES)} for host_id in enrolled]
-    )
+    same = {"enrolled_at": now, "monitoring_changed_at": now, "services": []}
+    for first in range(1, count + 1, _ROWS_AT_ONCE):
+        numbers = range(first, min(first + _ROWS_AT_ONCE, count + 1))
+        connection.execute(insert(hosts), [{"name": f"bench-{number:06d}", **same} for number in numbers])
+    enrolled = list(connection.execute(select(hosts.c.id).order_by(hosts.c.id)).scalars())
+    for first in range(0, count, _ROWS_AT_ONCE):
+        host_ids = enrolled[first : first + _ROWS_AT_ONCE]
+        connection.execute(
+            insert(host_state), [{"host_id": host_id, "key": secrets.token_bytes(KEY_BYTES)} for host_id in host_ids]
+        )
 
 
 def version(connection: Connection) -> str:
@@ -109,6 +107,12 @@ def tally(connection: Connection, apart: int, incarnation: int, rounds: int) -> 
         events=connection.scalar(select(func.count()).select_from(events)) or 0,
         dead_letters=connection.scalar(select(func.count()).select_from(dead_letters)) or 0,
     )
+
+
+def count_snapshots(connection: Connection, apart: Sequence[int]) -> int:
+    """Count the snapshots of all hosts but those ``apart``."""
+    counted = select(func.count()).select_from(snapshots).where(snapshots.c.host_id.not_in(apart))
+    return connection.scalar(counted) or 0
 
 
 @dataclass(frozen=True)

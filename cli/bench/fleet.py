@@ -1,6 +1,6 @@
 """A simulated fleet: hosts with plausible values that vary slowly, of which some have something wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -57,30 +57,38 @@ class SimulatedFleet:
         low, high = np.array([_usual(metric) for metric in CATALOGUE], np.float32).T
         self._level = low + (high - low) * self._random.random((size, len(CATALOGUE)), np.float32)
         self._phase = self._random.random((size, len(CATALOGUE)), np.float32)
-
-    def bodies(self, number: int, taken_at: float) -> Iterator[bytes]:
-        """Yield every host's snapshot of round ``number``, taken within one interval up to ``taken_at``."""
-        core = self._level * (1 + np.float32(0.05) * np.sin(2 * np.pi * self._phase + np.float32(number / 5)))
-        size = len(core)
-        busy, full = troubled(size, number)
-        core[busy, INDEX["cpu_percent"]] = _WRONG_PERCENT
-        core[busy, INDEX["process_cpu_max_percent"]] = _WRONG_PERCENT
-        core[full, INDEX["disk_percent"]] = _WRONG_PERCENT
-        usual, of_busy, of_full = (
+        self._usual, self._of_busy, self._of_full = (
             [self._details(place, cpu, disk) for place in range(_DETAILS)]
             for cpu, disk in ((20.0, 50.0), (_WRONG_PERCENT, 50.0), (20.0, _WRONG_PERCENT))
         )
+
+    def bodies(self, number: int, taken_at: float) -> Iterator[bytes]:
+        """Yield every host's snapshot of round ``number``, taken within one interval up to ``taken_at``."""
+        size = len(self._level)
+        times = [taken_at - INTERVAL_SECONDS * (1 - (place + 1) / size) for place in range(size)]
+        yield from self.bodies_of(0, number, times, INTERVAL_SECONDS)
+
+    def bodies_of(self, first: int, number: int, taken_at: Sequence[float], interval_seconds: float) -> Iterator[bytes]:
+        """Yield the snapshots of round ``number`` of the hosts from ``first`` on, one for each time given."""
+        places = slice(first, first + len(taken_at))
+        core = self._level[places] * (
+            1 + np.float32(0.05) * np.sin(2 * np.pi * self._phase[places] + np.float32(number / 5))
+        )
+        busy, full = (wrong[places] for wrong in troubled(places.stop, number))
+        core[busy, INDEX["cpu_percent"]] = _WRONG_PERCENT
+        core[busy, INDEX["process_cpu_max_percent"]] = _WRONG_PERCENT
+        core[full, INDEX["disk_percent"]] = _WRONG_PERCENT
         packed = core.astype("<f4").tobytes()
         stride = core.shape[1] * 4
-        for place in range(size):
-            source = of_busy if busy[place] else of_full if full[place] else usual
+        for row, at in enumerate(taken_at):
+            source = self._of_busy if busy[row] else self._of_full if full[row] else self._usual
             yield encode_snapshot(
                 Snapshot(
                     SNAPSHOT_VERSION,
-                    taken_at - INTERVAL_SECONDS * (1 - (place + 1) / size),
-                    INTERVAL_SECONDS,
-                    packed[place * stride : (place + 1) * stride],
-                    source[place % _DETAILS],
+                    at,
+                    interval_seconds,
+                    packed[row * stride : (row + 1) * stride],
+                    source[(first + row) % _DETAILS],
                 )
             )
 

@@ -65,8 +65,8 @@ class Inboxes:
                 pipeline.rename(old, new)
         pipeline.execute()
 
-    def _collectors_pool(self) -> redis.ConnectionPool:
-        """Return a pool that signs in with a collector's rights (``cli.redis_users``), but for all hosts."""
+    def let_collectors_in(self) -> tuple[str, str]:
+        """Make a user with a collector's rights (``cli.redis_users``), but for all hosts; return name and password."""
         user, password = "bench", secrets.token_hex(16)
         rules = (
             "reset",
@@ -78,6 +78,10 @@ class Inboxes:
             "(+get %R~fleetmedic:ack:* %R~fleetmedic:config:* %R~fleetmedic:full:*)",
         )
         self._redis.execute_command("ACL", "SETUSER", user, *rules)  # type: ignore[no-untyped-call]
+        return user, password
+
+    def _collectors_pool(self) -> redis.ConnectionPool:
+        user, password = self.let_collectors_in()
         administrator = self._redis.connection_pool.connection_kwargs
         return redis.ConnectionPool(**{**administrator, "username": user, "password": password})
 

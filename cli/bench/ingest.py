@@ -16,7 +16,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,16 +24,15 @@ from typing import Any
 
 import psutil
 import redis
-from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 import migrations
 from cli.bench.cpu import cpu_seconds
 from cli.bench.fleet import INTERVAL_SECONDS, SimulatedFleet
 from cli.bench.inboxes import Inboxes
-from cli.bench.parts import Worker, own_database, own_redis, running_worker
+from cli.bench.parts import Worker, own_database, own_redis, postgres_pid, running_worker
 from cli.errors import CommandFailed
-from store.benchmark import Tally, backend_pid, enroll_simulated, tally, version
+from store.benchmark import Tally, enroll_simulated, tally, version
 from store.engine import connect, reading, writing
 from store.enrollment import EnrolledHost, enrolled_hosts
 from wire import keys
@@ -132,7 +131,7 @@ def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack)
     worker = stack.enter_context(running_worker(settings, plan.children, folder / "worker.log"))
     _wait_until_at_work(worker, probe, inboxes, client)
     children = len(psutil.Process(worker.process.pid).children())
-    pids = _Pids(worker.process.pid, _database_pid(engine), server.process.pid)
+    pids = _Pids(worker.process.pid, postgres_pid(engine), server.process.pid)
     before = pids.cpu()
     seconds = _drain(worker, inboxes, say)
     time.sleep(_AFTERWARDS_SECONDS)
@@ -204,20 +203,6 @@ def _drain(worker: Worker, inboxes: Inboxes, say: Say) -> float:
             told_at = now
             say(f"draining: {left:,} entries left")
     return time.monotonic() - began
-
-
-def _database_pid(engine: Engine) -> int | None:
-    """Return the first process of a Postgres on this machine."""
-    with reading(engine) as connection:
-        pid = backend_pid(connection)
-        if pid is None:
-            return None
-        # Postgres writes the database into the title: so this is that process, not one of that number elsewhere.
-        with suppress(psutil.Error):
-            backend = psutil.Process(pid)
-            if str(engine.url.database) in " ".join(backend.cmdline()):
-                return backend.ppid()
-    return None
 
 
 def _spent(before: _Cpu, after: _Cpu) -> _Cpu:

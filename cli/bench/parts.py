@@ -12,12 +12,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
+from typing import NamedTuple
+
+import psutil
+from sqlalchemy import Engine
 
 from cli.errors import CommandFailed
 from cli.guardian import signal_group
 from cli.ports import free_port
 from cli.redis_server import RedisServer, start_redis
-from store.benchmark import temporary_database
+from store.benchmark import backend_pid, temporary_database
+from store.engine import reading
 from wire.text import visible
 
 _START_SECONDS = 30.0
@@ -120,6 +125,20 @@ def running_worker(environment: Mapping[str, str], children: int | None, log: Pa
         process.wait()
 
 
+def postgres_pid(engine: Engine) -> int | None:
+    """Return the first process of a Postgres on this machine, None for any other database."""
+    with reading(engine) as connection:
+        pid = backend_pid(connection)
+        if pid is None:
+            return None
+        # Postgres writes the database into the title: so this is that process, not one of that number elsewhere.
+        with suppress(psutil.Error):
+            backend = psutil.Process(pid)
+            if str(engine.url.database) in " ".join(backend.cmdline()):
+                return backend.ppid()
+    return None
+
+
 def _answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -128,9 +147,16 @@ def _answers(port: int) -> bool:
         return False
 
 
+class Api(NamedTuple):
+    """A running ``fleetmedic api``."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def running_api(environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """Start ``fleetmedic api`` and give its port once it answers. Raises CommandFailed."""
+def running_api(environment: Mapping[str, str], log: Path) -> Iterator[Api]:
+    """Start ``fleetmedic api`` and wait until it answers. Raises CommandFailed."""
     port = free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -146,7 +172,7 @@ def running_api(environment: Mapping[str, str], log: Path) -> Iterator[int]:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise CommandFailed(f"the API did not start: {visible(log.read_text(errors='replace')[-500:])}")
             time.sleep(0.05)
-        yield port
+        yield Api(port, process.pid)
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -105,7 +105,7 @@ def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack)
         "FLEETMEDIC_ADMIN_TOKEN": token,
     }
     workers = stack.enter_context(_Workers(settings, folder / "worker.log"))
-    port = stack.enter_context(running_api(settings, folder / "api.log"))
+    port = stack.enter_context(running_api(settings, folder / "api.log")).port
     ask = _Asker(port, token)
     _wait_for_remedies(engine, workers)
     say("warming up")

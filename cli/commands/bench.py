@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cli.arguments import whole_number
+from cli.arguments import interval, minutes, whole_number
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,6 +35,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=1,
         metavar="P",
         help="that a snapshot lists by CPU, and as many by memory (default: %(default)s)",
+    )
+    ingest.add_argument(
+        "--live",
+        action="store_true",
+        help="push at the pace of a fleet while the workers drain, instead of preloading; --rounds does not count then",
+    )
+    ingest.add_argument(
+        "--minutes", type=minutes, default=1.0, metavar="M", help="of pushing with --live (default: %(default)s)"
+    )
+    ingest.add_argument(
+        "--interval", type=interval, default=30.0, metavar="S", help="of each host with --live (default: 30)"
     )
     ingest.add_argument("--json", action="store_true", help="print one JSON object")
     ingest.set_defaults(bench_run=_ingest)
@@ -97,6 +108,8 @@ scripts            {figures["scripts_ready"]:,} of {figures["scripts_asked_for"]
 
 
 def _ingest(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    if arguments.live:
+        return _live(arguments, environment)
     from cli.bench import ingest
 
     plan = ingest.Plan(arguments.database, arguments.hosts, arguments.rounds, arguments.workers, arguments.processes)
@@ -106,6 +119,46 @@ def _ingest(arguments: Namespace, environment: Mapping[str, str]) -> int:
     if wrong:
         print("fleetmedic: not every snapshot is in the database once", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _live(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    from cli.bench import live
+
+    plan = live.Plan(
+        arguments.database,
+        arguments.hosts,
+        arguments.minutes,
+        arguments.interval,
+        arguments.workers,
+        arguments.processes,
+    )
+    figures = live.run(plan, environment, _speaker())
+    print(json.dumps(figures, indent=2) if arguments.json else _summary_of_live(figures))
+    wrong = figures["rows_found"] != figures["rows_expected"] or figures["events_unseen"]
+    if wrong:
+        print("fleetmedic: not every snapshot is in the database, or not every event was seen", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _summary_of_live(figures: Mapping[str, Any]) -> str:
+    cpu = ", ".join(
+        f"{part} {'-' if used is None else f'{used:.1f} s'}" for part, used in figures["cpu_seconds"].items()
+    )
+    lag, visible = figures["lag_seconds"], figures["event_visible_ms"]
+    return f"""\
+{figures["snapshots"]:,} snapshots of {figures["hosts"]:,} hosts, each every {figures["interval_seconds"]:g} s
+{figures["database_version"]}, Redis {figures["redis_version"]}, Python {figures["python_version"]}, \
+{figures["worker_children"]} worker processes on {figures["cores"]} cores
+
+pushed       {figures["snapshots_per_second"]:,} snapshots/s of {figures["snapshots_per_second_wanted"]:,} wanted, \
+{figures["pushers_late_seconds"]:g} s late at the worst
+lag          p50 {lag["p50"]} s, p99 {lag["p99"]} s, at most {lag["max"]} s
+events       {figures["events_measured"]:,} seen after p50 {visible["p50"]} ms, p99 {visible["p99"]} ms, \
+{figures["events_unseen"]:,} not seen
+CPU          {cpu}
+a snapshot   {figures["cpu_us_per_snapshot"]:.1f} µs of CPU, \
+and {figures["pushers_cpu_us_per_snapshot"]:.1f} µs to simulate it
+rows         {figures["rows_found"]:,} of {figures["rows_expected"]:,}"""
 
 
 def _speaker() -> Callable[[str], None]:

@@ -1,4 +1,5 @@
 import contextlib
+import hmac
 
 import msgspec
 import pytest
@@ -25,6 +26,7 @@ def test_any_entry_opens_as_it_was_sealed(
 ) -> None:
     data = seal(KEY, host, incarnation, sequence, sent_at, body, kind)
     assert is_authentic(KEY, data)
+    assert data[-32:] == hmac.digest(KEY, data[:-34], "sha256")
     entry = open_entry(data)
     assert (entry.host, entry.incarnation, entry.sequence) == (host, incarnation, sequence)
     assert (entry.sent_at, entry.kind, entry.body) == (sent_at, kind, body)
