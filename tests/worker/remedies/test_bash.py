@@ -50,11 +50,17 @@ def test_it_reads_each_of_its_parameters_with_the_same_default(issue_type: str) 
     }
 
 
+def shared_functions(issue_type: str) -> dict[str, str]:
+    """The functions that come before what is the remedy's own, by name."""
+    shared = FIXES[issue_type].read_text().partition("# ---- This remedy")[0]
+    found = re.finditer(r"^(\w+)\(\) \{\n.*?^\}$", shared, re.MULTILINE | re.DOTALL)
+    return {function[1]: function[0] for function in found}
+
+
 def test_what_several_have_they_have_alike() -> None:
     functions: dict[str, set[str]] = {}
-    for fix in FIXES.values():
-        shared = fix.read_text().partition("# ---- This remedy")[0]
-        for name, body in re.findall(r"^(\w+)\(\) \{\n(.*?)^\}$", shared, re.MULTILINE | re.DOTALL):
+    for issue_type in FIXES:
+        for name, body in shared_functions(issue_type).items():
             functions.setdefault(name, set()).add(body)
     assert {name for name, bodies in functions.items() if len(bodies) > 1} == set()
     assert {"shown", "json", "finish"} <= functions.keys()
@@ -76,6 +82,14 @@ def test_anything_but_a_mode_is_answered_with_the_usage(tmp_path: Path, issue_ty
     run = run_fix(tmp_path, issue_type, *arguments, **NEEDED.get(issue_type, {}))
     assert (run.code, run.result["outcome"], run.result["exit_code"]) == (2, "usage", 2)
     assert "plan | apply" in run.result["message"]
+
+
+@pytest.mark.parametrize("asked", ["name", "command", "parent", "start"])
+def test_a_process_that_vanishes_before_it_is_looked_at_is_nothing_to_complain_of(asked: str) -> None:
+    functions = shared_functions("memory_high")
+    script = "\n".join(["system=Linux", "is_linux() { true; }", *functions.values(), f"process_{asked} 4194304"])
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 @each

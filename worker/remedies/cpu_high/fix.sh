@@ -119,7 +119,7 @@ process_name() {
 
 process_command() {
   if is_linux; then
-    tr '\0\n' '  ' < "/proc/$1/cmdline" 2> /dev/null
+    cat "/proc/$1/cmdline" 2> /dev/null | tr '\0\n' '  '
   else
     ps -o args= -p "$1" 2> /dev/null
   fi

@@ -284,7 +284,7 @@ run_cleaner() {
 
 journal=/var/log/journal
 if [ -d "$journal" ] && [ "$(device_of "$journal")" = "$device" ] && command -v journalctl > /dev/null 2>&1; then
-  if [ $(($(du -s -k "$journal" | cut -f 1) / 1024)) -gt "$journal_mebibytes" ]; then
+  if [ $(($(du -s -k "$journal" 2> /dev/null | cut -f 1) / 1024)) -gt "$journal_mebibytes" ]; then
     run_cleaner 'old entries of the journal' journalctl "--vacuum-size=${journal_mebibytes}M"
   fi
 fi
