@@ -18,6 +18,8 @@ from store.engine import reading
 
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1/events")
 
+_EVIDENCE_TIMES = frozenset({"taken_at", "start_time", "last_seen"})
+
 
 class _Cursor(NamedTuple):
     opened_at: float
@@ -98,6 +100,18 @@ def event_document(event: events.Event) -> dict[str, Any]:
         "last_at": rfc3339(event.last_at),
         "resolved_at": rfc3339(event.resolved_at),
         "cleared": event.cleared_at is not None,
-        "evidence": event.evidence,
+        "evidence": _with_times(event.evidence),
         "script_id": event.script_id,
+    }
+
+
+def _with_times(evidence: Any) -> Any:
+    """Return evidence, or a part of it, with its Unix times as RFC 3339."""
+    if isinstance(evidence, list):
+        return [_with_times(part) for part in evidence]
+    if not isinstance(evidence, dict):
+        return evidence
+    return {
+        name: rfc3339(part) if name in _EVIDENCE_TIMES and isinstance(part, int | float) else _with_times(part)
+        for name, part in evidence.items()
     }

@@ -130,9 +130,11 @@ def _cpu(seen: Seen) -> Finding | None:
     )
     if cpus:
         text += f" ({cpus} CPU{'s' if cpus > 1 else ''}, load {seen.last('load_1'):.1f})"
-    busiest = ", ".join(f"{one.name} (pid {one.pid}) at {one.cpu_percent:.0f} %" for one in seen.by_cpu())
+    busiest = ", ".join(
+        f"{one.name} (pid {one.pid}) at {one.cpu_percent:.0f} %" for one in seen.by_cpu() if one.cpu_percent >= 1
+    )
     if busiest:
-        text += f"; most of one CPU used: {busiest}"
+        text += f"; the busiest, in percent of one CPU: {busiest}"
     if steal >= 10:
         text += f"; the hypervisor took {steal:.0f} % away"
     # Time in which the CPU waits for a disk is the disk's.
@@ -147,7 +149,11 @@ def _memory(seen: Seen) -> Finding | None:
         f"Memory was used at {seen.last('memory_percent'):.0f} %, "
         f"{_bytes(seen.last('memory_available_bytes'))} are available"
     )
-    biggest = ", ".join(f"{one.name} (pid {one.pid}) holds {one.memory_percent:.0f} %" for one in seen.by_memory())
+    biggest = ", ".join(
+        f"{one.name} (pid {one.pid}) holds {one.memory_percent:.0f} %"
+        for one in seen.by_memory()
+        if one.memory_percent >= 1
+    )
     if biggest:
         text += f"; {biggest}"
     return _finding("memory", text, percent, "percent", 90.0, 100.0)

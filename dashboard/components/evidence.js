@@ -9,8 +9,8 @@ const FORMATS = [
   [/_percent$/, percent],
   [/_bytes$/, bytes],
   [/_seconds$/, duration],
-  [/(_at|_time|_seen)$/, (seconds) => clock(seconds * 1000, Date.now())],
 ];
+const TIME = /(_at|_time|_seen)$/;
 // Said elsewhere, or of no use to a reader.
 const LEFT_OUT = new Set(["taken_at"]);
 const MOST_SHOWN = 1024;
@@ -36,12 +36,18 @@ function Part({ name, value }) {
 }
 
 function Field({ name, value }) {
-  const format = typeof value === "number" && FORMATS.find(([pattern]) => pattern.test(name))?.[1];
+  const format = formatOf(name, value);
   const text = typeof value === "string" ? value : JSON.stringify(value);
   return html`<div>
     <dt>${visibleText(name.replaceAll("_", " "), 60)}</dt>
     <dd>${format ? format(value) : html`<${HostText} text=${text} limit=${MOST_SHOWN} />`}</dd>
   </div>`;
+}
+
+function formatOf(name, value) {
+  if (typeof value === "number") return FORMATS.find(([pattern]) => pattern.test(name))?.[1];
+  const isTime = typeof value === "string" && TIME.test(name) && !Number.isNaN(Date.parse(value));
+  return isTime ? (time) => clock(Date.parse(time), Date.now()) : undefined;
 }
 
 function Processes({ processes }) {

@@ -58,7 +58,8 @@ function tiles({ metrics: m, cpu_count: cpus }) {
       title: "Swap",
       value: percent(m.swap_percent),
       meter: m.swap_percent,
-      note: m.swap_used_bytes !== null && `${bytes(m.swap_used_bytes)} used`,
+      note:
+        m.swap_used_bytes !== null ? `${bytes(m.swap_used_bytes)} used` : m.memory_percent !== null && "none here",
     },
     {
       title: "Processes",

@@ -77,6 +77,7 @@ def test_a_finding_tells_its_numbers_and_who_is_behind_them() -> None:
     assert "99 % in the last half minute" in finding.text
     assert "2 CPUs, load 7.5" in finding.text
     assert "burner (pid 4711) at 190 %" in finding.text
+    assert "idle" not in finding.text
 
 
 def test_what_is_worst_comes_first() -> None:

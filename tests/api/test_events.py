@@ -40,6 +40,16 @@ def test_an_event_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
     assert client.get("/api/v1/events").get_json() == {"items": [expected], "next": None}
 
 
+def test_the_times_in_its_evidence_are_rfc_3339(client: FlaskClient, rows: Any) -> None:
+    evidence = {"taken_at": NOW, "last_seen": None, "processes": [{"pid": 7, "start_time": NOW - 0.25, "command": "x"}]}
+    event = rows.event(rows.host("web"), evidence=evidence)
+    assert client.get(f"/api/v1/events/{event}").get_json()["evidence"] == {
+        "taken_at": "2027-01-15T08:00:00.000Z",
+        "last_seen": None,
+        "processes": [{"pid": 7, "start_time": "2027-01-15T07:59:59.750Z", "command": "x"}],
+    }
+
+
 def test_an_event_of_a_part_of_the_host_names_that_part(client: FlaskClient, rows: Any) -> None:
     event = rows.event(rows.host("web"), type="disk_full", subject="/var")
     assert client.get(f"/api/v1/events/{event}").get_json()["subject"] == "/var"
