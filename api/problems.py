@@ -5,11 +5,14 @@ from http import HTTPStatus
 
 import msgspec
 from flask import Flask, Response, request
+from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from wire.text import visible
+
+PROBLEM_TYPE = "application/problem+json"
 
 _REFUSALS = {
     HTTPStatus.NOT_FOUND: "there is no such route",
@@ -49,10 +52,12 @@ def handle_problems(app: Flask) -> None:
     app.register_error_handler(OperationalError, _database_down)
     app.register_error_handler(InterfaceError, _database_down)
     app.register_error_handler(PoolTimeout, _database_down)
+    app.register_error_handler(ParseException, _malformed)
     app.register_error_handler(Exception, _failed)
 
 
-def _answer(problem: Problem) -> Response:
+def problem_document(problem: Problem) -> bytes:
+    """Return a problem as JSON."""
     document: dict[str, object] = {
         "type": "about:blank",
         "title": problem.status.phrase,
@@ -62,10 +67,14 @@ def _answer(problem: Problem) -> Response:
     }
     if problem.field is not None:
         document["field"] = problem.field
+    return msgspec.json.encode(document)
+
+
+def _answer(problem: Problem) -> Response:
     return Response(
-        msgspec.json.encode(document),
+        problem_document(problem),
         status=problem.status.value,
-        mimetype="application/problem+json",
+        mimetype=PROBLEM_TYPE,
         headers=problem.headers,
     )
 
@@ -76,6 +85,11 @@ def _refused(error: HTTPException) -> Response:
     detail = _REFUSALS.get(status) or error.description or status.phrase
     allowed = error.valid_methods if isinstance(error, MethodNotAllowed) else None
     return _answer(Problem(status, detail, headers={"Allow": ", ".join(sorted(allowed))} if allowed else None))
+
+
+def _malformed(error: ParseException) -> Response:
+    """Answer a body that comes in chunks which are none; gunicorn tells when it is read."""
+    return _answer(Problem(HTTPStatus.BAD_REQUEST, f"the body cannot be read: {error}"))
 
 
 def _database_down(error: OperationalError | InterfaceError | PoolTimeout) -> Response:

@@ -5,14 +5,19 @@ import logging
 import signal
 import socket
 import sys
+from http import HTTPStatus
 from typing import Any
 
 from flask import Flask
+from gunicorn import util
 from gunicorn.app.base import BaseApplication
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
 
 import migrations
 from api.app import create_app
+from api.problems import PROBLEM_TYPE, Problem, problem_document
 from api.streams import MAX_STREAMS, Streams
 from store.engine import UnsafeSqlite, connect
 from store.settings import ServerSettings
@@ -23,6 +28,8 @@ from wire.text import visible
 _THREADS = 2 * MAX_STREAMS
 _BACKLOG = 512
 _GRACE_SECONDS = 2
+_MAX_REQUEST_LINE_BYTES = 8190
+"""Gunicorn's most: the longest query that fits is never cut off."""
 
 
 def main(settings: ServerSettings, host: str, port: int) -> int:
@@ -65,12 +72,11 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         options: dict[str, Any] = {
             "bind": f"fd://{self._descriptor}",
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": _ProblemWorker,
             "threads": _THREADS,
             "graceful_timeout": _GRACE_SECONDS,
             "keepalive": 5,
-            # Gunicorn's most: the longest query that fits is never cut off.
-            "limit_request_line": 8190,
+            "limit_request_line": _MAX_REQUEST_LINE_BYTES,
             "loglevel": "warning",
             "accesslog": None,
             "control_socket_disable": True,
@@ -86,6 +92,36 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     def _end_streams_with(self, worker: Worker) -> None:
         self._streams.are_to_end = lambda: not worker.alive
+
+
+class _ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Also what is no proper HTTP, so that no route ever sees it, is answered with a problem document."""
+
+    def handle_error(self, request: Any, client: socket.socket, address: tuple[str, int], error: Exception) -> None:
+        """Answer a request that cannot be read."""
+        if not isinstance(error, ParseException):
+            super().handle_error(request, client, address, error)
+            return
+        self.log.warning("refused what %s sent: %s", address[0] if address else "a client", error)
+        problem = _refusal(error)
+        document = problem_document(problem)
+        head = (
+            f"HTTP/1.1 {problem.status.value} {problem.status.phrase}\r\nConnection: close\r\n"
+            f"Content-Type: {PROBLEM_TYPE}\r\nContent-Length: {len(document)}\r\n\r\n"
+        )
+        try:
+            util.write_nonblock(client, head.encode() + document)
+        except OSError as gone:
+            self.log.debug("the refusal did not reach the client: %s", gone)
+
+
+def _refusal(error: ParseException) -> Problem:
+    if isinstance(error, LimitRequestLine):
+        detail = f"the address is too long: with the method, {_MAX_REQUEST_LINE_BYTES} bytes are the most"
+        return Problem(HTTPStatus.REQUEST_URI_TOO_LONG, detail)
+    if isinstance(error, LimitRequestHeaders):
+        return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too many or too long")
+    return Problem(HTTPStatus.BAD_REQUEST, f"this is no HTTP request: {error}")
 
 
 def _bind(host: str, port: int) -> socket.socket:

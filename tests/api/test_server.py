@@ -1,3 +1,5 @@
+import http.client
+import json
 import signal
 import socket
 import urllib.error
@@ -80,6 +82,32 @@ def test_what_strangers_send_is_escaped_in_the_log(serve: Serve, upgraded: str) 
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(b"GET /\x1b[2J\x85 HTTP/9\x1b[31m\r\n\r\n")
         assert b" 400 " in client.recv(4096)
-    line = server.wait_for_line("Invalid request")
+    line = server.wait_for_line("refused what")
     assert r"\x1b[31m" in line
     assert line.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "status"),
+    [
+        ("GET /" + "a" * 9_000, [], 414),
+        ("GET /healthz", ["Long: " + "x" * 9_000], 431),
+        ("GET /healthz", ["Content-Length: -1"], 400),
+        ("GET /healthz", ["Transfer-Encoding: rot13"], 400),
+        ("POST /api/v1/session", ["Content-Type: application/json", "Transfer-Encoding: chunked", "", "no size"], 400),
+    ],
+    ids=["a long address", "long headers", "a length that is none", "an unknown coding", "chunks that are none"],
+)
+def test_what_is_no_proper_http_is_refused_with_a_problem_document(
+    serve: Serve, upgraded: str, request_line: str, headers: list[str], status: int
+) -> None:
+    server = serve()
+    server.wait_for_line("listening")
+    lines = [f"{request_line} HTTP/1.1", "Host: x", *headers, "", ""]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall("\r\n".join(lines).encode())
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        document = json.load(response)
+    assert (response.status, response.headers["Content-Type"]) == (status, "application/problem+json")
+    assert document["status"] == status
