@@ -106,7 +106,7 @@ def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack)
     }
     workers = stack.enter_context(_Workers(settings, folder / "worker.log"))
     port = stack.enter_context(running_api(settings, folder / "api.log")).port
-    ask = _Asker(port, token)
+    ask = Asker(port, token)
     _wait_for_remedies(engine, workers)
     say("warming up")
     warm_up = _at_pace(ask, plan.rate, _WARM_UP_SECONDS)
@@ -143,7 +143,7 @@ def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack)
     }
 
 
-class _Asker:
+class Asker:
     """Asks the API for a script, over a connection of each thread's own."""
 
     def __init__(self, port: int, token: str) -> None:
@@ -153,22 +153,28 @@ class _Asker:
         self._local = threading.local()
 
     def ask(self) -> tuple[int, dict[str, Any]]:
+        """Return the status and the document of the answer."""
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
-            connection.request("POST", "/api/agent/generate-script", self._body, self._headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        except (http.client.RemoteDisconnected, ConnectionResetError):
+            return self._ask_over(connection)
+        except ConnectionError:
             # The server closes a connection that rested; nothing was asked on it.
-            connection.close()
+            return self._ask_over(connection)
+
+    def _ask_over(self, connection: http.client.HTTPConnection) -> tuple[int, dict[str, Any]]:
+        try:
             connection.request("POST", "/api/agent/generate-script", self._body, self._headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())
+        except (OSError, http.client.HTTPException):
+            # The next request opens it anew.
+            connection.close()
+            raise
 
 
-def _at_pace(asker: _Asker, rate: int, seconds: float) -> Answers:
+def _at_pace(asker: Asker, rate: int, seconds: float) -> Answers:
     """Ask at this rate for so long, and wait for all answers."""
     answers = Answers()
     lock = threading.Lock()

@@ -22,7 +22,7 @@ export function EventCard({ event, withHost }) {
   return html`<li class="event tone-${event.severity}">
     <div class="event-head">
       <${SeverityBadge} severity=${event.severity} />
-      <span class="event-age">since <${Ago} at=${event.opened_at} /></span>
+      <span class="event-age">opened <${Ago} at=${event.opened_at} /></span>
     </div>
     <h3>${visibleText(title)} <code>${visibleText(event.type)}</code></h3>
     ${
