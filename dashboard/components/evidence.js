@@ -13,7 +13,12 @@ const FORMATS = [
 const TIME = /(_at|_time|_seen)$/;
 // Said elsewhere, or of no use to a reader.
 const LEFT_OUT = new Set(["taken_at"]);
-const MOST_SHOWN = 1024;
+const WORDS = new Map([
+  [null, "–"],
+  [true, "yes"],
+  [false, "no"],
+]);
+const MOST_SHOWN = 240;
 
 /** A part to be opened; nothing where nothing was seen. */
 export function Evidence({ evidence }) {
@@ -37,7 +42,7 @@ function Part({ name, value }) {
 
 function Field({ name, value }) {
   const format = formatOf(name, value);
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const text = WORDS.get(value) ?? (typeof value === "string" ? value : JSON.stringify(value));
   return html`<div>
     <dt>${visibleText(name.replaceAll("_", " "), 60)}</dt>
     <dd>${format ? format(value) : html`<${HostText} text=${text} limit=${MOST_SHOWN} />`}</dd>

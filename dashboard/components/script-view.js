@@ -11,7 +11,7 @@ import { ScriptActions } from "./script-actions.js";
 
 const MODES = [
   ["plan", "Prints what it would do, and changes nothing. Run this first."],
-  ["apply", "Does it, and logs each step. What does not end when asked is killed only with --force."],
+  ["apply", "Does it, and logs each step. Asks processes to end, and kills none unless you force it."],
   ["verify", "Measures whether it worked. Ends with 0 when all is well again."],
 ];
 
