@@ -1,8 +1,12 @@
 """CPU time of processes and all their descendants."""
 
+import time
 from contextlib import suppress
 
 import psutil
+
+_CPUCLOCK_SCHED = 2
+"""The kernel's name for the time that the scheduler gave (linux/posix-timers_types.h)."""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -16,6 +20,15 @@ def cpu_seconds(pid: int) -> float:
         with suppress(psutil.NoSuchProcess):
             total += _own_and_reaped(child)
     return total
+
+
+def precise_cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of all threads of one process, in nanoseconds' precision, and of its reaped children.
+
+    On Linux only, by the clock that clock_getcpuclockid(3) names. Raises OSError where there is no such process.
+    """
+    reaped = psutil.Process(pid).cpu_times()
+    return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED) + float(reaped.children_user + reaped.children_system)
 
 
 def _own_and_reaped(process: psutil.Process) -> float:

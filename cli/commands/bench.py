@@ -66,6 +66,29 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     scripts.add_argument("--json", action="store_true", help="print one JSON object")
     scripts.set_defaults(bench_run=_scripts)
+    description = "what the collector costs on this machine, beside node_exporter where that is installed"
+    collector = benches.add_parser(
+        "collector", help=description, description=description[0].upper() + description[1:] + "."
+    )
+    collector.add_argument(
+        "--seconds", type=whole_number(1, 3600), default=60, metavar="S", help="of measuring (default: %(default)s)"
+    )
+    collector.add_argument(
+        "--interval",
+        type=whole_number(1, 3600),
+        default=1,
+        metavar="I",
+        help="seconds between collections, and between scrapes (default: %(default)s)",
+    )
+    collector.add_argument(
+        "--processes",
+        type=whole_number(0, 10_000),
+        default=0,
+        metavar="P",
+        help="that sleep beside those of this machine (default: %(default)s)",
+    )
+    collector.add_argument("--json", action="store_true", help="print one JSON object")
+    collector.set_defaults(bench_run=_collector)
 
 
 def _add_database(parser: ArgumentParser) -> None:
@@ -105,6 +128,30 @@ worker killed      {killed["jobs"]:,} jobs, p50 {killed["p50_ms"]} ms, p99 {kill
 {killed["answered_before_ready"]:,} answered before they were ready
                    {killed["processes_killed"]} processes and {killed["workers_killed"]} worker killed
 scripts            {figures["scripts_ready"]:,} of {figures["scripts_asked_for"]:,}, {figures["lost"]:,} lost"""
+
+
+def _collector(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    from cli.bench import collector
+
+    plan = collector.Plan(arguments.seconds, arguments.interval, arguments.processes)
+    figures = collector.run(plan, environment, _speaker())
+    print(json.dumps(figures, indent=2) if arguments.json else _summary_of_collector(figures))
+    return 0
+
+
+def _summary_of_collector(figures: Mapping[str, Any]) -> str:
+    peer = figures["node_exporter"]
+    beside = (
+        f"{peer['cpu_ms_per_scrape']:.2f} ms of CPU a scrape, {peer['rss_mb']:g} MB resident, version {peer['version']}"
+        if peer
+        else "not installed"
+    )
+    return f"""\
+{figures["collections"]:,} collections, one every {figures["interval_seconds"]} s, {figures["processes"]:,} processes, \
+Python {figures["python_version"]}
+
+collector      {figures["cpu_ms_per_collection"]:.2f} ms of CPU a collection, {figures["rss_mb"]:g} MB resident
+node_exporter  {beside}"""
 
 
 def _ingest(arguments: Namespace, environment: Mapping[str, str]) -> int:
