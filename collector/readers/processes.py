@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import psutil
@@ -46,7 +46,8 @@ class Processes:
     """The host's processes since the reading before."""
 
     def __init__(self) -> None:
-        self._before: dict[int, tuple[float, float]] | None = None
+        self._scan = Scan()
+        self._before: Mapping[int, Usage] | None = None
         self._before_at = 0.0
         self._total_memory = psutil.virtual_memory().total
         self._cpus = psutil.cpu_count() or 1
@@ -56,51 +57,51 @@ class Processes:
 
         A process born since the reading before is rated from its start. At the first reading nothing is rated.
         """
-        usages = list(_usages())
+        usages = self._scan.usages()
         rated = cpu_percents(usages, self._before, at - self._before_at, _now())
-        self._before = {usage.pid: (usage.started, usage.cpu_seconds) for usage in usages}
+        self._before = {usage.pid: usage for usage in usages}
         self._before_at = at
 
-        by_memory = heapq.nlargest(TOP, usages, key=lambda usage: usage.memory_bytes)
-        by_cpu = heapq.nlargest(TOP, ((percent, usage) for usage, percent in zip(usages, rated) if percent > 0))  # noqa: B905 - hot
-        percent_of = dict(zip((usage.pid for usage in usages), rated, strict=True))
+        by_memory = heapq.nlargest(TOP, zip(usages, rated, strict=True), key=lambda pair: pair[0].memory_bytes)
+        busy = [(usage, percent) for usage, percent in zip(usages, rated, strict=True) if percent > 0]
+        by_cpu = heapq.nlargest(TOP, busy, key=lambda pair: (pair[1], pair[0]))
         core = {
             "processes": float(len(usages)),
             "threads": float(sum(usage.threads for usage in usages)),
         }
         if by_memory:
-            core["process_memory_max_percent"] = 100 * by_memory[0].memory_bytes / self._total_memory
-        known = [percent for percent in rated if not math.isnan(percent)]
-        if known:
-            core["process_cpu_max_percent"] = min(100.0, max(known) / self._cpus)
+            core["process_memory_max_percent"] = 100 * by_memory[0][0].memory_bytes / self._total_memory
+        if rated and not math.isnan(rated[0]):
+            core["process_cpu_max_percent"] = min(100.0, by_cpu[0][1] / self._cpus) if by_cpu else 0.0
         described = {
-            usage.pid: _describe(usage, percent_of[usage.pid], self._total_memory)
-            for usage in [*by_memory, *(usage for _, usage in by_cpu)]
+            usage.pid: _describe(usage, percent, self._total_memory) for usage, percent in (*by_memory, *by_cpu)
         }
         return Part(
             core,
             {
-                "processes_by_cpu": tuple(described[usage.pid] for _, usage in by_cpu),
-                "processes_by_memory": tuple(described[usage.pid] for usage in by_memory if usage.memory_bytes),
+                "processes_by_cpu": tuple(described[usage.pid] for usage, _ in by_cpu),
+                "processes_by_memory": tuple(described[usage.pid] for usage, _ in by_memory if usage.memory_bytes),
             },
         )
 
 
 def cpu_percents(
-    usages: list[Usage], before: dict[int, tuple[float, float]] | None, elapsed: float, now: float
+    usages: Iterable[Usage], before: Mapping[int, Usage] | None, elapsed: float, now: float
 ) -> list[float]:
     """Return each process' CPU as a percentage of one CPU, in the order of ``usages``.
 
-    ``before`` is (started, CPU seconds) by pid ``elapsed`` seconds ago; None makes everything NaN. ``now`` counts
-    as ``Usage.started`` does. A process that ``before`` does not have is rated from its start.
+    ``before`` is what they had used by pid ``elapsed`` seconds ago; None makes everything NaN. ``now`` counts as
+    ``Usage.started`` does. A process that ``before`` does not have is rated from its start.
     """
     if before is None or elapsed <= 0:
-        return [math.nan] * len(usages)
+        return [math.nan for _ in usages]
     percents = []
     for usage in usages:
-        started, cpu_seconds = before.get(usage.pid, (math.nan, 0.0))
-        if started == usage.started:
-            percents.append(100 * max(0.0, usage.cpu_seconds - cpu_seconds) / elapsed)
+        known = before.get(usage.pid)
+        if known is usage:
+            percents.append(0.0)
+        elif known is not None and known.started == usage.started:
+            percents.append(100 * max(0.0, usage.cpu_seconds - known.cpu_seconds) / elapsed)
         else:
             percents.append(100 * usage.cpu_seconds / max(_LEAST_AGE_SECONDS, now - usage.started))
     return percents
@@ -130,15 +131,27 @@ if sys.platform == "linux":
     def _now() -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def _usages() -> Iterator[Usage]:
-        for pid in os.listdir("/proc"):  # noqa: PTH208 - a Path for each costs more than the rest
-            if pid.isdigit():
-                try:
-                    stat = read(f"/proc/{pid}/stat", 1024)
-                    yield parse_stat(stat, _TICKS_PER_SECOND, _PAGE_BYTES)
-                except (OSError, ValueError, IndexError):
-                    # It ended meanwhile.
-                    continue
+    class Scan:
+        """Reads all processes. What one did nothing since has the same bytes as before, and so the same usage."""
+
+        def __init__(self) -> None:
+            self._read: dict[str, tuple[bytes, Usage]] = {}
+
+        def usages(self) -> list[Usage]:
+            """Return what each process has used."""
+            before, self._read = self._read, {}
+            for pid in os.listdir("/proc"):  # noqa: PTH208 - a Path for each costs more than the rest
+                if pid.isdigit():
+                    try:
+                        stat = read(f"/proc/{pid}/stat", 1024)
+                        known = before.get(pid)
+                        if known is None or known[0] != stat:
+                            known = stat, parse_stat(stat, _TICKS_PER_SECOND, _PAGE_BYTES)
+                    except (OSError, ValueError, IndexError):
+                        # It ended meanwhile.
+                        continue
+                    self._read[pid] = known
+            return [usage for _, usage in self._read.values()]
 
     def _user(uid: int) -> str:
         """Return the name of a user, asked for once: behind it can stand a directory server."""
@@ -165,6 +178,13 @@ else:
 
     def _now() -> float:
         return time.time()
+
+    class Scan:
+        """Reads all processes."""
+
+        def usages(self) -> list[Usage]:
+            """Return what each process has used."""
+            return list(_usages())
 
     def _usages() -> Iterator[Usage]:
         for process in psutil.process_iter(["create_time", "cpu_times", "memory_info", "num_threads", "name"]):

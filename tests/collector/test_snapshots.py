@@ -123,7 +123,7 @@ def test_hostile_names_become_valid_text(tmp_path: Path) -> None:
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
     with subprocess.Popen([program, "60"]) as process:
         until_it_runs(process.pid, program)
-        usage = next(one for one in processes._usages() if one.pid == process.pid)
+        usage = next(one for one in processes.Scan().usages() if one.pid == process.pid)
         described = processes._describe(usage, 1.0, 1)
         process.kill()
     described.name.encode()

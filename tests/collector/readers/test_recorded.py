@@ -102,7 +102,8 @@ def test_a_process_may_have_any_name() -> None:
 )
 def test_cpu_of_a_process(usage: tuple[float, float], before: dict[int, tuple[float, float]], expected: float) -> None:
     one = processes.Usage(1, *usage, 0, 1, b"")
-    assert processes.cpu_percents([one], before, elapsed=10.0, now=100.0) == [pytest.approx(expected)]
+    known = {pid: processes.Usage(pid, *used, 0, 1, b"") for pid, used in before.items()}
+    assert processes.cpu_percents([one], known, elapsed=10.0, now=100.0) == [pytest.approx(expected)]
 
 
 def test_the_first_reading_rates_no_process() -> None:
