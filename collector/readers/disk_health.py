@@ -1,11 +1,12 @@
 """Disks that fail SMART, and filesystems that turned read-only."""
 
+import os
 import sys
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from collector.readers import Part
 from collector.readers.filesystems import unescaped
+from collector.readers.procfs import read
 from collector.readers.smart import Smart
 from wire.snapshot import DiskHealth, Filesystem
 
@@ -17,7 +18,7 @@ class DiskHealths:
 
     def __init__(self, writable: Collection[tuple[str, str]] = (), root: str = "") -> None:
         """``root`` is where the host's root is mounted, for a collector in a container; empty for its own."""
-        self._fstab = Path(root + _FSTAB)
+        self._fstab = root + _FSTAB
         self._smart = Smart()
         self.writable = set(writable)
         """The (device, mount) pairs that were seen writable; kept over a restart by whoever made this object."""
@@ -26,9 +27,9 @@ class DiskHealths:
         """Return the number of failing disks and filesystems, and those that were judged."""
         filesystems = list(filesystems)
         self.writable.update((one.device, one.mount) for one in filesystems if not one.read_only)
-        verdicts = read_only_verdicts(
-            filesystems, fstab_writable(_text(self._fstab)), self.writable
-        ) + self._smart.read(at)
+        read_only = [one for one in filesystems if one.read_only]
+        fstab = fstab_writable(_text(self._fstab)) if read_only else frozenset[str]()
+        verdicts = read_only_verdicts(read_only, fstab, self.writable) + self._smart.read(at)
         failing = sum(verdict.failing for verdict in verdicts)
         return Part({"disks_failing": float(failing)}, {"disk_health": tuple(verdicts)})
 
@@ -56,10 +57,10 @@ def fstab_writable(text: str) -> frozenset[str]:
     return frozenset(mounts)
 
 
-def _text(fstab: Path) -> str:
+def _text(fstab: str) -> str:
     if sys.platform == "win32":
         return ""
     try:
-        return fstab.read_text(errors="surrogateescape")
+        return os.fsdecode(read(fstab))
     except OSError:
         return ""

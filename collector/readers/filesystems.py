@@ -44,11 +44,13 @@ class Filesystems:
     def __init__(self, root: str = "") -> None:
         """``root`` is where the host's root is mounted, for a collector in a container; empty for its own."""
         self._root = root
+        self._mountinfo = b""
+        self._chosen: list[Mount] = []
 
     def read(self, at: float) -> Part:
         """Return the fullest filesystem, the one with most inodes in use, and each of them."""
-        mounts = self._mounts() if sys.platform == "linux" else _elsewhere()
-        found = [filesystem for mount in chosen(mounts) if (filesystem := _measure(mount, self._root))]
+        mounts = self._linux() if sys.platform == "linux" else chosen(_elsewhere())
+        found = [filesystem for mount in mounts if (filesystem := _measure(mount, self._root))]
         if len(found) > MOST_DEVICES:
             found.sort(key=lambda filesystem: filesystem.used_percent, reverse=True)
         inodes = [one.inodes_percent for one in found if not math.isnan(one.inodes_percent)]
@@ -58,9 +60,13 @@ class Filesystems:
         }
         return Part(core, {"filesystems": tuple(found[:MOST_DEVICES])})
 
-    def _mounts(self) -> list[Mount]:
-        mounts = parse_mountinfo(read("/proc/self/mountinfo"))
-        return with_root(below(self._root, mounts) if self._root else mounts)
+    def _linux(self) -> list[Mount]:
+        mountinfo = read("/proc/self/mountinfo")
+        if mountinfo != self._mountinfo:
+            mounts = parse_mountinfo(mountinfo)
+            self._chosen = chosen(with_root(below(self._root, mounts) if self._root else mounts))
+            self._mountinfo = mountinfo
+        return self._chosen
 
 
 def parse_mountinfo(text: bytes) -> list[Mount]:

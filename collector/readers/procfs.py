@@ -17,3 +17,10 @@ def read(path: str, size: int = 1 << 16) -> bytes:
         return data
     finally:
         os.close(descriptor)
+
+
+def number_after(name: bytes, text: bytes) -> float:
+    """Return the number that follows ``name`` on its line. Raises ValueError where there is none."""
+    start = text.index(name) + len(name)
+    number, *_ = text[start : text.index(b"\n", start)].split()
+    return float(number)

@@ -27,17 +27,18 @@ class System:
 
     def __init__(self) -> None:
         self._before: Reading | None = None
-        self._own = psutil.Process()
         self._identity = _identity()
 
     def read(self, at: float) -> Part:
         """Return uptime, open files, the collector's own cost, and what the host calls itself."""
-        core = {"collector_memory_bytes": float(self._own.memory_info().rss)}
+        core = {}
         if sys.platform == "linux":
+            core["collector_memory_bytes"] = float(read("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
             core["uptime_seconds"] = time.clock_gettime(time.CLOCK_BOOTTIME)
             allocated, free, _ = read("/proc/sys/fs/file-nr").split()
             core["open_files"] = float(allocated) - float(free)
         else:
+            core["collector_memory_bytes"] = float(psutil.Process().memory_info().rss)
             core["uptime_seconds"] = time.time() - boot_time()
         # With the children: systemctl and smartctl are part of what the collector costs.
         now = Reading(at, {"own": (sum(os.times()[:4]),)})

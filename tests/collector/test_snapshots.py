@@ -13,6 +13,7 @@ import pytest
 
 from collector.readers import Part, processes
 from collector.readers.filesystems import Filesystems
+from collector.readers.memory import Memory
 from collector.snapshots import Sampler
 from wire.metrics import CATALOGUE, unpack_core
 from wire.snapshot import MAX_BODY_BYTES, Details, Filesystem, Process, decode_details, decode_snapshot
@@ -192,11 +193,12 @@ def test_details_that_are_too_large_for_the_server_are_left_out(monkeypatch: pyt
 def test_a_reader_that_fails_leaves_its_values_out_and_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail() -> None:
+    def fail(self: Memory, at: float) -> Part:
         raise PermissionError("no /proc here")
 
+    fail.__qualname__ = Memory.read.__qualname__
+    monkeypatch.setattr(Memory, "read", fail)
     sampler = Sampler()
-    monkeypatch.setattr(psutil, "virtual_memory", fail)
     for _ in range(3):
         core, _ = take(sampler)
     assert "memory_percent" not in core

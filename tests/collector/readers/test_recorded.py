@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from collector.rates import Reading, rates, shares_percent
-from collector.readers import cpu, disks, filesystems, network, pressure, processes, sensors
+from collector.readers import cpu, disks, filesystems, memory, network, pressure, processes, sensors
 from collector.readers.filesystems import chosen, parse_mountinfo
 
 RECORDED = Path(__file__).parent.parent / "recorded"
@@ -78,6 +78,31 @@ def test_pressure_reads_the_line_some() -> None:
     average, stalled_seconds = pressure.parse_pressure(recorded("pressure_io"))
     assert 0 <= average <= 100
     assert stalled_seconds > 0
+
+
+def test_memory_of_a_recorded_kernel() -> None:
+    sizes = memory.parse_meminfo(recorded("meminfo"))
+    assert sizes == memory.Sizes(24683656 * 1024, 21167492 * 1024, 0, 0)
+
+
+def test_swap_in_use_is_what_is_not_free() -> None:
+    meminfo = b"MemTotal: 1000 kB\nMemAvailable: 600 kB\nSwapCached: 5 kB\nSwapTotal: 100 kB\nSwapFree: 70 kB\n"
+    assert memory.parse_meminfo(meminfo) == memory.Sizes(1000 * 1024, 600 * 1024, 100 * 1024, 30 * 1024)
+
+
+def test_a_container_has_no_more_available_than_it_has() -> None:
+    meminfo = b"MemTotal: 1000 kB\nMemAvailable: 64000 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
+    assert memory.parse_meminfo(meminfo).available == 1000 * 1024
+
+
+def test_a_meminfo_without_what_is_asked_is_refused() -> None:
+    with pytest.raises(ValueError, match="not found"):
+        memory.parse_meminfo(recorded("meminfo")[:30])
+
+
+def test_what_moved_to_and_from_swap() -> None:
+    vmstat = b"nr_free_pages 823227\npgpgin 7519633\npswpin 3\npswpout 5\npgfree 54021962\n"
+    assert memory.parse_vmstat(vmstat, page_bytes=4096) == (3 * 4096, 5 * 4096)
 
 
 def test_a_process_may_have_any_name() -> None:
