@@ -140,15 +140,14 @@ def test_hostile_names_become_valid_text(tmp_path: Path) -> None:
 
 
 def test_long_command_lines_are_cut() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", "x = 'a' * 90_000_000; input()", "y" * 5000], stdin=subprocess.PIPE
-    ) as one:
-        deadline = time.monotonic() + 20
-        while psutil.Process(one.pid).memory_info().rss < 90_000_000 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        _, details = take(Sampler())
-        one.kill()
-    assert len(by_pid(details.processes_by_memory, one.pid).command) == 512
+    code = "print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code, "y" * 5000], **pipes) as process:
+        process.stdout.readline()
+        usage = next(one for one in processes.Scan().usages() if one.pid == process.pid)
+        described = processes._describe(usage, 1.0, 1)
+        process.kill()
+    assert len(described.command) == 512
 
 
 @pytest.fixture
