@@ -30,7 +30,10 @@ _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _BLOCK_BYTES = 64
 
-_Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+HIGHEST_NUMBER = 2**63 - 1
+"""The highest host id, incarnation and sequence."""
+
+_Positive = Annotated[int, Meta(ge=1, le=HIGHEST_NUMBER)]
 
 
 class Entry(Struct, array_like=True, frozen=True, gc=False):

@@ -122,7 +122,7 @@ def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> 
     if not (newer and entry.sequence == 1) and (
         entry.incarnation != line.incarnation or entry.sequence != line.sequence + 1
     ):
-        _pass_over(entry, line, newer)
+        _pass_over(entry, line, newer, refusal)
         return
     line.incarnation, line.sequence, line.body_crc = entry.incarnation, entry.sequence, 0
     # From here on the host has moved on, whatever is in the body: an authentic entry never blocks its line.
@@ -143,13 +143,14 @@ def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> 
     admitted.entries.append(entry)
 
 
-def _pass_over(entry: Entry, line: Line, newer: bool) -> None:
+def _pass_over(entry: Entry, line: Line, newer: bool, refusal: str | None) -> None:
     if newer or (entry.incarnation == line.incarnation and entry.sequence > line.sequence):
         line.discarded += 1
     elif (
         entry.incarnation == line.incarnation
         and entry.sequence == line.sequence
         and line.body_crc
+        and refusal is None
         and zlib.crc32(entry.body) != line.body_crc
     ):
         line.cloned = True

@@ -29,6 +29,7 @@ from store.engine import OUTAGES, reading, writing
 from store.positions import Moved
 from store.snapshots import insert_snapshots
 from wire.config import encode_config
+from wire.entry import HIGHEST_NUMBER
 from wire.metrics import INDEX
 from wire.snapshot import Details, decode_details
 from wire.text import storable
@@ -169,7 +170,8 @@ def _write(
     records.write_gaps(connection, [_gap_row(entry, gap, now) for entry, gap in admitted.gaps])
     records.write_dead_letters(connection, admitted.dead_letters, now)
     records.require_incarnation(
-        connection, {host: line.incarnation + 1 for host, line in admitted.lines.items() if line.cloned}
+        connection,
+        {host: min(line.incarnation + 1, HIGHEST_NUMBER) for host, line in admitted.lines.items() if line.cloned},
     )
     return _Written({host for host, _ in changes}, jobs)
 

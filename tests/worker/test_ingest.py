@@ -14,7 +14,7 @@ from store.snapshots import SnapshotRows
 from tests.worker.conftest import NOW, SimulatedHost
 from wire import keys
 from wire.config import decode_config
-from wire.entry import GAP, seal
+from wire.entry import GAP, HIGHEST_NUMBER, seal
 from wire.metrics import CATALOGUE, NAMES
 from wire.snapshot import (
     SNAPSHOT_VERSION,
@@ -267,6 +267,39 @@ def test_an_entry_that_no_drain_survives_is_refused_and_those_around_it_are_stor
         pass
     assert stored_sequences(engine) == [1, 2, 3, 4, 6, 7, 8, 9]
     assert rows(engine, dead_letters.c.sequence, dead_letters.c.reason) == [(5, "not taken in: ValueError")]
+
+
+def clash(host: SimulatedHost) -> None:
+    """Push two bodies under one position."""
+    for cpu_percent in (1.0, 2.0):
+        host.sequence = 0
+        host.report(NOW, cpu_percent=cpu_percent)
+
+
+def test_a_clash_that_no_drain_survives_is_passed_over(
+    engine: Engine, inbox: Inbox, host: SimulatedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choke(_: Connection, minimum_by_host: dict[int, int]) -> None:
+        if minimum_by_host:
+            raise ValueError("a number that nobody thought of")
+
+    monkeypatch.setattr(ingest.records, "require_incarnation", choke)
+    clash(host)
+    host.report(NOW)
+    while ingest.drain_around_poison(engine, inbox, keys.shard_of(host.id), 8, lambda: NOW, {}).entries:
+        pass
+    assert stored_sequences(engine) == [1, 2]
+
+
+def test_a_clash_under_the_highest_incarnation_stops_no_inbox(
+    engine: Engine, inbox: Inbox, host: SimulatedHost
+) -> None:
+    host.incarnation = HIGHEST_NUMBER
+    clash(host)
+    host.report(NOW)
+    run(engine, inbox)
+    assert stored_sequences(engine) == [1, 2]
+    assert rows(engine, hosts.c.minimum_incarnation) == [(HIGHEST_NUMBER,)]
 
 
 def test_damaged_state_of_a_host_does_not_stop_it(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
