@@ -1,74 +1,42 @@
-"""Keeping raw snapshots for their time and no longer: daily partitions on Postgres, bounded deletes on SQLite."""
+"""Keeping history for its time and no longer: whole partitions on Postgres, bounded deletes on SQLite."""
 
-from datetime import UTC, datetime, timedelta
-
-from sqlalchemy import Connection, Engine
+import msgspec
+from sqlalchemy import Engine
 
 from store.engine import reading, writing
+from store.partitions import Partitioned
+from store.settings import Retention
 
-_DAYS_AHEAD = 3
+# By receive time: a host with a wrong clock can then not miss every partition.
+_SNAPSHOTS = Partitioned("snapshots", "received_at")
+_FIVE_MINUTES = Partitioned("rollups_5m", "start_at")
+_HOURS = Partitioned("rollups_1h", "start_at", by_month=True)
 _DELETE_ROWS = 5000
-_PARTITION = "snapshots_%Y%m%d"
-# Whoever waits for a table's lock makes everybody behind it wait: rather give up, and try again next time.
-_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
+_DELETE_HOSTS = 500
 
 
 def make_partitions(engine: Engine, now: float) -> list[str]:
     """Make the partitions of today and the days ahead that are missing, on Postgres; return their names."""
     if engine.dialect.name != "postgresql":
         return []
-    today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    made = []
-    for day in (today + timedelta(days) for days in range(_DAYS_AHEAD + 1)):
-        with writing(engine) as connection:
-            connection.exec_driver_sql(_LOCK_TIMEOUT)
-            name = day.strftime(_PARTITION)
-            if name not in _partitions(connection):
-                # Nobody may write meanwhile: rows of that day in the default partition would forbid the new one.
-                connection.exec_driver_sql("LOCK TABLE snapshots IN SHARE ROW EXCLUSIVE MODE")
-                _make_partition(connection, name, day.timestamp(), (day + timedelta(1)).timestamp())
-                made.append(name)
-    return made
+    return [name for table in (_SNAPSHOTS, _FIVE_MINUTES, _HOURS) for name in table.make_ahead(engine, now)]
 
 
-def drop_snapshots(engine: Engine, before: float) -> int:
-    """Delete what was received before then, on Postgres whole days only; return how many days or rows went."""
-    return _drop_partitions(engine, before) if engine.dialect.name == "postgresql" else _delete_rows(engine, before)
+def drop_past(engine: Engine, keep: Retention, now: float) -> None:
+    """Delete the history that is past its time, on Postgres in whole days, and the hours in whole months."""
+    if engine.dialect.name == "postgresql":
+        _SNAPSHOTS.drop_past(engine, now - keep.raw_seconds)
+        _FIVE_MINUTES.drop_past(engine, now - keep.five_minutes_seconds)
+        _HOURS.drop_past(engine, now - keep.hour_seconds)
+    else:
+        _delete_snapshots(engine, now - keep.raw_seconds)
+        _delete_rollups(engine, "rollups_5m", now - keep.five_minutes_seconds)
+        _delete_rollups(engine, "rollups_1h", now - keep.hour_seconds)
 
 
-def _partitions(connection: Connection) -> list[str]:
-    rows = connection.exec_driver_sql(
-        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
-        "WHERE i.inhparent = 'snapshots'::regclass AND c.relname <> 'snapshots_default' ORDER BY 1"
-    )
-    return [row[0] for row in rows]
-
-
-def _make_partition(connection: Connection, name: str, start: float, end: float) -> None:
-    # The name and the bounds are made of a date: nothing here comes from outside.
-    connection.exec_driver_sql(f"CREATE TABLE {name} (LIKE snapshots INCLUDING DEFAULTS)")
-    # Those that came before it move over.
-    connection.exec_driver_sql(
-        f"WITH moved AS (DELETE FROM snapshots_default WHERE received_at >= {start} AND received_at < {end} "  # noqa: S608
-        f"RETURNING *) INSERT INTO {name} SELECT * FROM moved"
-    )
-    connection.exec_driver_sql(f"ALTER TABLE snapshots ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end})")
-
-
-def _drop_partitions(engine: Engine, before: float) -> int:
-    last_kept = datetime.fromtimestamp(before, UTC).strftime(_PARTITION)
-    with reading(engine) as connection:
-        past = [name for name in _partitions(connection) if name < last_kept]
-    for name in past:
-        with writing(engine) as connection:
-            connection.exec_driver_sql(_LOCK_TIMEOUT)
-            connection.exec_driver_sql(f"DROP TABLE {name}")
-    return len(past)
-
-
-def _delete_rows(engine: Engine, before: float) -> int:
-    total = 0
-    while True:
+def _delete_snapshots(engine: Engine, before: float) -> None:
+    deleted = _DELETE_ROWS
+    while deleted == _DELETE_ROWS:
         # A short transaction each, so that drains come in between. Rows were inserted in the order of receipt.
         with writing(engine) as connection:
             deleted = connection.exec_driver_sql(
@@ -76,6 +44,18 @@ def _delete_rows(engine: Engine, before: float) -> int:
                 "(SELECT rowid FROM snapshots ORDER BY rowid LIMIT ?)",
                 (before, _DELETE_ROWS),
             ).rowcount
-        total += deleted
-        if deleted < _DELETE_ROWS:
-            return total
+
+
+def _delete_rollups(engine: Engine, table: str, before: float) -> None:
+    with reading(engine) as connection:
+        host_ids = [row[0] for row in connection.exec_driver_sql("SELECT id FROM hosts ORDER BY id")]
+    for place in range(0, len(host_ids), _DELETE_HOSTS):
+        some = msgspec.json.encode(host_ids[place : place + _DELETE_HOSTS]).decode()
+        deleted = _DELETE_ROWS
+        while deleted == _DELETE_ROWS:
+            with writing(engine) as connection:
+                deleted = connection.exec_driver_sql(
+                    f"DELETE FROM {table} WHERE (host_id, start_at) IN (SELECT host_id, start_at FROM {table} "  # noqa: S608
+                    "WHERE host_id IN (SELECT value FROM json_each(?)) AND start_at < ? LIMIT ?)",
+                    (some, before, _DELETE_ROWS),
+                ).rowcount

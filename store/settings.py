@@ -8,6 +8,16 @@ from wire import environment as env
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long history is kept, in seconds."""
+
+    raw_seconds: float
+    """Snapshots."""
+    five_minutes_seconds: float
+    hour_seconds: float
+
+
+@dataclass(frozen=True)
 class ServerSettings:
     """What worker, API and the server's commands are told. Every field is one FLEETMEDIC_* variable."""
 
@@ -20,8 +30,7 @@ class ServerSettings:
     """N of the design: the entries that a doorbell packs, and the most that one drain reads of a shard."""
     inbox_cap_entries: int
     """Above this a shard's collectors are asked to keep their snapshots."""
-    retention_raw_seconds: float
-    """How long snapshots are kept."""
+    retention: Retention
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ServerSettings":
@@ -34,5 +43,9 @@ class ServerSettings:
             admin_token=env.text(environment, "FLEETMEDIC_ADMIN_TOKEN", ""),
             batch_entries=int(env.number(environment, "FLEETMEDIC_BATCH_ENTRIES", 4000, 1, 100_000)),
             inbox_cap_entries=int(env.number(environment, "FLEETMEDIC_INBOX_CAP_ENTRIES", 100_000, 1)),
-            retention_raw_seconds=3600 * env.number(environment, "FLEETMEDIC_RETENTION_RAW_HOURS", 48, 1),
+            retention=Retention(
+                3600 * env.number(environment, "FLEETMEDIC_RETENTION_RAW_HOURS", 48, 1),
+                86400 * env.number(environment, "FLEETMEDIC_RETENTION_FIVE_MINUTES_DAYS", 30, 1),
+                86400 * env.number(environment, "FLEETMEDIC_RETENTION_HOUR_DAYS", 400, 1),
+            ),
         )

@@ -6,18 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from store.engine import driver_cursor
+from store.binary_copy import NULL_LENGTH, copy_in
 from wire.metrics import NAMES
 
 _KEY_COLUMNS = ("host_id", "incarnation", "sequence", "received_at", "taken_at", "interval_seconds")
 _COLUMNS = (*_KEY_COLUMNS, *NAMES)
 _COLUMN_LIST = ", ".join(_COLUMNS)
 
-# PostgreSQL's documentation of COPY, "Binary Format": signature, flags, length of the header extension; trailer.
-_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TRAILER = b"\xff\xff"
 _FIRST_METRIC_BYTE = 2 + 5 * (4 + 8) + (4 + 4)
-_NULL_LENGTH = -1
 
 
 @dataclass(frozen=True)
@@ -54,11 +50,7 @@ def insert_snapshots(connection: Connection, rows: SnapshotRows) -> None:
     if not len(rows):
         return
     if connection.dialect.name == "postgresql":
-        with (
-            driver_cursor(connection) as cursor,
-            cursor.copy(f"COPY snapshots ({_COLUMN_LIST}) FROM STDIN (FORMAT BINARY)") as copy,
-        ):
-            copy.write(_COPY_HEADER + copy_rows(rows) + _COPY_TRAILER)
+        copy_in(connection, "snapshots", _COLUMN_LIST, copy_rows(rows))
         return
     places = ", ".join("?" * len(_COLUMNS))
     received_at = rows.received_at
@@ -94,7 +86,7 @@ def copy_rows(rows: SnapshotRows) -> bytes:
     metrics = octets[:, _FIRST_METRIC_BYTE:].view(_METRICS)
     missing = np.isnan(rows.core)
     metrics["value"] = rows.core
-    metrics["length"] = np.where(missing, _NULL_LENGTH, 4)
+    metrics["length"] = np.where(missing, NULL_LENGTH, 4)
     if not missing.any():
         return table.tobytes()
     keep = np.ones(octets.shape, bool)

@@ -12,6 +12,7 @@ QUEUE_SCRIPTS = "scripts"
 TASK_DRAIN = "fleetmedic.drain"
 TASK_SWEEP = "fleetmedic.sweep"
 TASK_RETAIN = "fleetmedic.retain"
+TASK_ROLL_UP = "fleetmedic.roll_up"
 TASK_PUBLISH_CONFIGS = "fleetmedic.publish_configs"
 TASK_RENDER = "fleetmedic.render"
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from store import leases, positions, records, retention, script_jobs
 from store.configs import desired_configs
 from store.engine import reading, writing
+from store.settings import Retention
 from store.silence import QuietHost, quiet_hosts
 from wire import keys
 from wire.config import encode_config
@@ -83,13 +84,13 @@ def _sweep_shard(
     return [host.host_id for host in down]
 
 
-def retain(engine: Engine, raw_seconds: float, now: float) -> None:
+def retain(engine: Engine, keep: Retention, now: float) -> None:
     """Make the partitions ahead, and delete what is past its retention."""
     with writing(engine) as connection:
         if leases.claim(connection, keys.TASK_RETAIN, now, DUTIES[keys.TASK_RETAIN]) is None:
             return
     retention.make_partitions(engine, now)
-    retention.drop_snapshots(engine, now - raw_seconds)
+    retention.drop_past(engine, keep, now)
     with writing(engine) as connection:
         records.trim_dead_letters(connection)
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine
 
 from store import positions as store_positions
-from store import records, script_jobs
+from store import records, rollup_backlog, script_jobs
 from store.configs import desired_configs
 from store.engine import OUTAGES, reading, writing
 from store.positions import Moved
@@ -152,6 +152,7 @@ def _write(
         entry = admitted.entries[rows.order[row]]
         admitted.refuse(rows.hosts[int(rows.batch.host[row])].shard, entry.body, reason, entry)
     insert_snapshots(connection, rows.stored)
+    rollup_backlog.append(connection, rows.stored)
     store_positions.move(connection, _moved(admitted, rows, now))
     new_tracks = {host_ids[place]: tracks for place, tracks in evaluation.tracks.items()}
     changes = [(host_ids[change.host], change) for change in evaluation.changes]

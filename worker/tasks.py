@@ -15,7 +15,7 @@ from store.engine import OUTAGES
 from store.settings import ServerSettings
 from wire import keys
 from wire.text import visible
-from worker import duties, script_jobs
+from worker import duties, rollups, script_jobs
 from worker.inbox import Inbox
 from worker.ingest import drain, drain_around_poison
 
@@ -113,7 +113,13 @@ def add_tasks(app: Celery, station: Station) -> None:
     def retain() -> None:
         """Make partitions ahead; delete what is past its retention."""
         with _outages_named("retention"):
-            duties.retain(station.engine, station.settings.retention_raw_seconds, station.clock())
+            duties.retain(station.engine, station.settings.retention, station.clock())
+
+    @app.task(name=keys.TASK_ROLL_UP)  # type: ignore[untyped-decorator]
+    def roll_up() -> None:
+        """Add what is over to the history at 5 minutes and at 1 hour."""
+        with _outages_named("roll-up"):
+            rollups.roll_up(station.engine, station.settings.retention, station.clock)
 
     @app.task(name=keys.TASK_PUBLISH_CONFIGS)  # type: ignore[untyped-decorator]
     def publish_configs(host_ids: list[int] | None) -> None:

@@ -9,7 +9,7 @@ from store.schema import metadata
 
 def _no_partitions(name: str | None, kind: str, parents: dict[str, str | None]) -> bool:
     table = parents.get("table_name") or name or ""
-    return not (kind in ("table", "index") and table.startswith("snapshots_"))
+    return not (kind in ("table", "index") and table.startswith(("snapshots_", "rollups_5m_", "rollups_1h_")))
 
 
 def test_the_tables_are_those_that_the_migrations_build(engine: Engine) -> None:

@@ -32,8 +32,10 @@ class SimulatedHost:
     interval_seconds: float = 10.0
     metrics: dict[str, float] = field(default_factory=lambda: {"cpu_percent": 10.0})
 
-    def snapshot(self, taken_at: float, details: Details | None = None, **metrics: float) -> bytes:
-        """Return the entry of the host's next snapshot."""
+    def snapshot(
+        self, taken_at: float, details: Details | None = None, sent_at: float | None = None, **metrics: float
+    ) -> bytes:
+        """Return the entry of the host's next snapshot, sent when it is taken unless told otherwise."""
         self.sequence += 1
         body = encode_snapshot(
             Snapshot(
@@ -44,7 +46,7 @@ class SimulatedHost:
                 encode_details(details or Details(hostname=f"host {self.id}")),
             )
         )
-        return seal(self.key, self.id, self.incarnation, self.sequence, taken_at, body)
+        return seal(self.key, self.id, self.incarnation, self.sequence, sent_at or taken_at, body)
 
     def push(self, *entries: bytes) -> None:
         """Push entries to the host's inbox."""

@@ -9,6 +9,7 @@ from store import retention
 from store.engine import reading, writing
 from store.monitoring import set_paused
 from store.schema import events, hosts, snapshots
+from store.settings import Retention
 from tests.worker.conftest import NOW, SimulatedHost
 from wire import keys
 from wire.config import decode_config
@@ -17,6 +18,7 @@ from worker.inbox import Inbox
 from worker.ingest import drain
 
 NewHost = Callable[[], SimulatedHost]
+KEEP = Retention(raw_seconds=48 * 3600, five_minutes_seconds=30 * 86400, hour_seconds=400 * 86400)
 
 
 def watch(engine: Engine, inbox: Inbox, start: float, end: float) -> None:
@@ -157,7 +159,7 @@ def test_snapshots_past_their_retention_go_and_the_others_stay(
         retention.make_partitions(engine, moment)
         host.report(moment)
         take_in(engine, inbox, moment)
-    duties.retain(engine, 48 * 3600, NOW)
+    duties.retain(engine, KEEP, NOW)
     with reading(engine) as connection:
         assert connection.execute(select(snapshots.c.sequence)).all() == [(3,)]
 
@@ -184,6 +186,6 @@ def test_retention_deletes_in_many_small_steps(
         host.report(NOW - 86400 * 4 + second)
     take_in(engine, inbox, NOW - 86400 * 4)
     retention.make_partitions(engine, NOW - 86400 * 4)
-    retention.drop_snapshots(engine, NOW - 86400)
+    retention.drop_past(engine, KEEP, NOW)
     with reading(engine) as connection:
         assert connection.scalar(select(func.count()).select_from(snapshots)) == 0
