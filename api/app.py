@@ -81,6 +81,7 @@ def create_app(
             scripts_folder=settings.data_dir / "scripts",
             pages=page_folder,
             revision=migrations.head(),
+            retention=settings.retention,
             now=now,
         ),
     )

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from api.attempts import Attempts
 from api.queue import Queue
 from api.streams import Streams
+from store.settings import Retention
 
 _EXTENSION = "fleetmedic"
 
@@ -37,6 +38,7 @@ class Context:
     """The folder of the page's files."""
     revision: str
     """The database revision that this code is written for."""
+    retention: Retention
     now: Callable[[], float]
 
 

@@ -86,16 +86,25 @@ def show_metrics(asked: MetricsQuery, reference: str) -> Response:
     """Show metrics of a host over time.
 
     ``start`` and ``end`` are RFC 3339; ``t`` holds the starts of the buckets in Unix seconds, as charts and
-    Prometheus have them. A bucket without a value is left out.
+    Prometheus have them. A bucket without a value is left out. The step is a multiple of five minutes or of an hour
+    where there are more snapshots than are read at once, or they are no longer kept.
     """
     names = _metric_names(asked.names)
     end = context().now() if asked.end is None else unix_seconds(asked.end, "to")
     start = max(end - _DEFAULT_RANGE_SECONDS, 0.0) if asked.start is None else unix_seconds(asked.start, "from")
     if start >= end:
         raise bad_field("to" if asked.start is None else "from", "leaves no time between from and to")
+    keep = context().retention
     with reading(context().engine) as connection:
         host = host_in_path(connection, reference)
-        span = metrics.buckets(start, end, asked.points, metrics.interval_seconds(connection, host.id))
+        span = metrics.buckets(
+            start,
+            end,
+            asked.points,
+            metrics.interval_seconds(connection, host.id),
+            raw_from=context().now() - keep.raw_seconds,
+            five_minutes_from=context().now() - keep.five_minutes_seconds,
+        )
         series = metrics.series(connection, host.id, names, span)
     return answer(
         {

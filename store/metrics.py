@@ -1,14 +1,27 @@
-"""Reads of metric history: snapshots in buckets of equal length, aggregated by the database."""
+"""Reads of metric history in buckets of equal length, from what answers them with the fewest rows.
+
+Roll-ups hold what was rolled up so far, and what came after is read from the next finer source: hours, then 5 minutes,
+then raw snapshots, which the database aggregates. Minimum and maximum of a bucket are those of all snapshots in it
+whatever it was read from, so no peak is lost.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from sqlalchemy import Connection, func, select
 
+from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, coarser
+from store.rollups import SECONDS, Table, read_hosts
 from store.schema import host_state, snapshots
+from wire.metrics import INDEX
 
 _DEFAULT_INTERVAL_SECONDS = 30.0
+# So many rows are read sooner than the step is made longer for a coarser source.
+_MOST_ROWS = 1000
+# No snapshot was taken later than this after it was received: worker.clocks.
+_CLOCK_TOLERANCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,8 @@ class Buckets:
     start: int
     step_seconds: int
     count: int
+    source: Table | None = None
+    """The roll-ups to read it from, whose buckets divide its own; None for the snapshots."""
 
     @property
     def end(self) -> int:
@@ -41,42 +56,103 @@ def interval_seconds(connection: Connection, host_id: int) -> float:
     return _DEFAULT_INTERVAL_SECONDS if interval is None else interval
 
 
-def buckets(start: float, end: float, points: int, interval_seconds: float) -> Buckets:
+def buckets(
+    start: float,
+    end: float,
+    points: int,
+    interval_seconds: float,
+    raw_from: float = -math.inf,
+    five_minutes_from: float = -math.inf,
+) -> Buckets:
     """Cut the time from ``start`` to before ``end`` into at most ``points`` (two or more) buckets.
 
     None is shorter than the host's interval. The step is whole seconds and the buckets lie on its multiples, so that
-    a value stays in its bucket when a live chart moves on.
+    a value stays in its bucket when a live chart moves on. ``raw_from`` and ``five_minutes_from`` are from when on
+    those are kept, in Unix seconds.
     """
-    span = _cover(start, end, math.ceil(max((end - start) / points, interval_seconds)))
+    step = math.ceil(max((end - start) / points, interval_seconds))
+    source: Table | None = "rollups_1h"
+    if start >= raw_from and (step < FIVE_MINUTES or (end - start) / interval_seconds <= _MOST_ROWS):
+        source = None
+    elif start >= five_minutes_from and (step < HOUR or (end - start) / FIVE_MINUTES <= _MOST_ROWS):
+        source = "rollups_5m"
+    span = _cover(start, end, step, source)
     if span.count > points:
         # Both ends cut into a bucket.
-        return _cover(start, end, math.ceil((end - start) / (points - 1)))
+        return _cover(start, end, math.ceil((end - start) / (points - 1)), source)
     return span
 
 
-def _cover(start: float, end: float, step: int) -> Buckets:
+def _cover(start: float, end: float, step: int, source: Table | None) -> Buckets:
+    if source is not None:
+        step = math.ceil(step / SECONDS[source]) * SECONDS[source]
     first = math.floor(start / step)
-    return Buckets(first * step, step, math.ceil(end / step) - first)
+    return Buckets(first * step, step, math.ceil(end / step) - first, source)
 
 
 def series(connection: Connection, host_id: int, names: Sequence[str], span: Buckets) -> dict[str, Series]:
     """Return average, minimum and maximum of each metric in each bucket; a bucket without a value is left out."""
+    places = [INDEX[name] for name in names]
+    start: float = span.start
+    parts = []
+    for table in ("rollups_1h", "rollups_5m"):
+        if span.source == "rollups_1h" or span.source == table:
+            held = read_hosts(connection, table, [host_id], start, span.end)
+            if len(held):
+                parts.append(_of_metrics(held, places))
+                start = float(held.start_at.max()) + SECONDS[table]
+    parts.append(_raw(connection, host_id, names, span, start))
+    whole = coarser(parts, span.step_seconds)
+    average = whole.average()
+    starts = whole.start_at.astype(np.int64)
+    found = {}
+    for place, name in enumerate(names):
+        columns = (starts, average[:, place], whole.least[:, place], whole.most[:, place])
+        found[name] = Series(*(column[whole.count[:, place] > 0].tolist() for column in columns))
+    return found
+
+
+def _of_metrics(held: Aggregates, places: Sequence[int]) -> Aggregates:
+    return Aggregates(
+        held.host_id,
+        held.start_at,
+        held.snapshots,
+        held.count[:, places],
+        held.total[:, places],
+        held.least[:, places],
+        held.most[:, places],
+    )
+
+
+def _raw(connection: Connection, host_id: int, names: Sequence[str], span: Buckets, start: float) -> Aggregates:
+    """Return what the snapshots from ``start`` to the end of the span come to in its buckets."""
     bucket = func.floor((snapshots.c.taken_at - span.start) / span.step_seconds)
     columns = [snapshots.c[name] for name in names]
     query = (
-        select(bucket, *(aggregate(column) for column in columns for aggregate in (func.avg, func.min, func.max)))
-        .where(snapshots.c.host_id == host_id, snapshots.c.taken_at >= span.start, snapshots.c.taken_at < span.end)
+        select(
+            bucket,
+            func.count(),
+            *(aggregate(column) for aggregate in (func.count, func.avg, func.min, func.max) for column in columns),
+        )
+        .where(
+            snapshots.c.host_id == host_id,
+            snapshots.c.taken_at >= start,
+            snapshots.c.taken_at < span.end,
+            # Of the partitions, those alone that can have them.
+            snapshots.c.received_at >= start - _CLOCK_TOLERANCE_SECONDS,
+        )
         .group_by(bucket)
         .order_by(bucket)
     )
-    found = {name: Series() for name in names}
-    for place, *values in connection.execute(query):
-        t = span.start + int(place) * span.step_seconds
-        for name, average, least, most in zip(names, values[::3], values[1::3], values[2::3], strict=True):
-            if average is not None:
-                one = found[name]
-                one.t.append(t)
-                one.avg.append(average)
-                one.min.append(least)
-                one.max.append(most)
-    return found
+    rows = connection.execute(query).all()
+    values = np.array([tuple(row) for row in rows], np.float64).reshape(len(rows), 2 + 4 * len(names))
+    count, average, least, most = (values[:, 2 + place * len(names) :][:, : len(names)] for place in range(4))
+    return Aggregates(
+        np.full(len(rows), host_id, np.int64),
+        span.start + values[:, 0] * span.step_seconds,
+        values[:, 1].astype(np.int64),
+        count.astype(np.int32),
+        np.nan_to_num(average) * count,
+        least.astype(np.float32),
+        most.astype(np.float32),
+    )
