@@ -47,8 +47,6 @@ class Moved(NamedTuple):
     cpu_percent: NDArray[np.float64]
     impossible_values: NDArray[np.int64]
     """New ones, to be added."""
-    discarded_entries: NDArray[np.int64]
-    """New ones, to be added."""
     host_id: NDArray[np.int64]
 
 
@@ -68,17 +66,16 @@ _UPDATE_SQLITE = """
         received_at = coalesce(?4, received_at), taken_at = coalesce(?5, taken_at),
         interval_seconds = coalesce(?6, interval_seconds),
         cpu_percent = CASE WHEN ?4 IS NULL THEN cpu_percent ELSE ?7 END,
-        impossible_values = impossible_values + ?8, discarded_entries = discarded_entries + ?9
-    WHERE host_id = ?10"""
+        impossible_values = impossible_values + ?8
+    WHERE host_id = ?9"""
 _UPDATE_POSTGRES = """
     UPDATE host_state AS s SET incarnation = u.incarnation, sequence = u.sequence, body_crc = u.body_crc,
         received_at = coalesce(u.received_at, s.received_at), taken_at = coalesce(u.taken_at, s.taken_at),
         interval_seconds = coalesce(u.interval_seconds, s.interval_seconds),
         cpu_percent = CASE WHEN u.received_at IS NULL THEN s.cpu_percent ELSE u.cpu_percent END,
-        impossible_values = s.impossible_values + u.impossible_values,
-        discarded_entries = s.discarded_entries + u.discarded_entries
-    FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b, %b) AS u (incarnation, sequence, body_crc, received_at, taken_at,
-        interval_seconds, cpu_percent, impossible_values, discarded_entries, host_id)
+        impossible_values = s.impossible_values + u.impossible_values
+    FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b) AS u (incarnation, sequence, body_crc, received_at, taken_at,
+        interval_seconds, cpu_percent, impossible_values, host_id)
     WHERE s.host_id = u.host_id"""
 
 

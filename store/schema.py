@@ -75,10 +75,33 @@ host_state = Table(
     Column("cpu_percent", REAL, comment="of the last snapshot, for cpu_spike"),
     Column("tracks", LargeBinary, comment="pending and open events (worker.events); NULL for none"),
     Column("impossible_values", BigInteger, nullable=False, server_default=text("0")),
-    Column("discarded_entries", BigInteger, nullable=False, server_default=text("0")),
     # Here, so that a drain reads one table.
     Column("key", LargeBinary, comment="HMAC key of the host's entries; NULL once it is revoked"),
     # Room in each page lets every update stay in it (HOT): no index is touched.
+    postgresql_with={"fillfactor": 80},
+)
+
+host_ledger = Table(
+    "host_ledger",
+    metadata,
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
+    *(
+        Column(name, BigInteger, nullable=False, server_default=text("0"), comment=comment)
+        for name, comment in (
+            ("earlier_sequences", "numbers up to the last one committed of each incarnation that is over"),
+            ("dead_lettered", "numbers whose snapshot could not be read"),
+            ("dropped", "numbers that the host declared dropped"),
+            ("lost", "numbers beyond the last one committed that were seen of incarnations that are over"),
+            ("unevaluated", "snapshots stored although their details, which a rule asked for, could not be read"),
+            ("resent", "entries that came again"),
+            ("discarded", "entries that came before their turn"),
+            ("throttled", "entries passed over unread since the host had spent its credit"),
+            ("ahead_incarnation", None),
+            ("ahead_sequence", "the highest number seen; of no meaning where it is committed"),
+        )
+    ),
+    Column("ahead_at", Double, comment="the worker's clock when that number was seen"),
+    Column("spent_until", Double, nullable=False, server_default=text("0"), comment="see worker.throttle"),
     postgresql_with={"fillfactor": 80},
 )
 
@@ -219,6 +242,13 @@ gaps = Table(
     Column("first_taken_at", Double),
     Column("last_taken_at", Double),
     Column("received_at", Double, nullable=False),
+    Column(
+        "declared",
+        Boolean,
+        nullable=False,
+        server_default=text("true"),
+        comment="by the host; otherwise its incarnation ended, and more than is known here may be missing",
+    ),
 )
 
 duties = Table(

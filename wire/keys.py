@@ -41,6 +41,11 @@ def full(shard: int) -> str:
     return f"fleetmedic:full:{shard}"
 
 
+def flooded(shard: int) -> str:
+    """Name the mark that most of a shard's inbox is of hosts that push too much: it is not ``full`` then."""
+    return f"fleetmedic:flooded:{shard}"
+
+
 def ack(host_id: int) -> str:
     """Name a host's acknowledgement: ``incarnation:sequence`` of what is committed."""
     return f"fleetmedic:ack:{host_id}"

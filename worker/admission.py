@@ -2,18 +2,22 @@
 
 Only the successor of what is committed counts: sequence ``last + 1``, the first of a newer incarnation, or a gap that
 reaches it. What is earlier came twice; what is later is discarded, and comes again since it is not acknowledged.
+So does what a host pushes beyond its credit (``worker.throttle``).
 """
 
 import zlib
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from store.positions import Position
 from store.records import DeadLetter
 from wire import keys
 from wire.entry import GAP, SNAPSHOT, Entry, is_authentic, open_entry
 from wire.snapshot import MAX_BODY_BYTES, Gap, Snapshot, Unreadable, decode_gap, decode_snapshot
+from worker.ledger import Addition, Ended
+from worker.throttle import Credit
 
 # A host that pushes rubbish must not fill the database by it.
 _MOST_DEAD_LETTERS = 100
@@ -29,18 +33,24 @@ class Line(Struct):
     body_crc: int
     rows: list[int] = field(default_factory=list)
     """Its rows in ``Admitted.snapshots``."""
-    discarded: int = 0
     cloned: bool = False
     """Whether another body came under a sequence number that was taken."""
+    addition: Addition | None = None
+    """To its ledger; None where all came once and in order."""
+    credit: Credit | None = None
+    """None while nobody watches how much it pushes."""
 
     @property
     def moved(self) -> bool:
         """Whether there is anything to write."""
-        return (
-            bool(self.discarded)
-            or self.sequence != self.position.sequence
-            or self.incarnation != self.position.incarnation
-        )
+        return self.sequence != self.position.sequence or self.incarnation != self.position.incarnation
+
+    @property
+    def noted(self) -> Addition:
+        """What is added to its ledger, to be added to."""
+        if self.addition is None:
+            self.addition = Addition()
+        return self.addition
 
 
 class Admitted(Struct):
@@ -87,17 +97,26 @@ def open_all(heads: Mapping[int, Sequence[bytes]], admitted: Admitted) -> list[O
 
 
 def admit(
-    opened: Sequence[Opened], positions: Mapping[int, Position], admitted: Admitted, refusal: str | None = None
+    opened: Sequence[Opened],
+    positions: Mapping[int, Position],
+    admitted: Admitted,
+    refusal: str | None = None,
+    watched: Mapping[int, Credit] | None = None,
 ) -> None:
     """Go through the entries in order and take in what is signed and next in line.
 
     With a ``refusal`` what would be taken in becomes a dead letter for that reason, and its host moves on.
+    ``watched`` are the credits of the hosts that have many entries.
     """
     lines = admitted.lines
     for item in opened:
         entry = item.entry
         position = positions.get(entry.host)
-        if position is None:
+        line = lines.get(entry.host)
+        if line is not None and line.credit is not None and line.credit.is_spent:
+            # Unread: a flood costs least where nobody looks whether it is signed.
+            line.noted.throttled += 1
+        elif position is None:
             admitted.refuse(item.shard, item.data, "unknown host", entry)
         elif position.key is None:
             admitted.refuse(item.shard, item.data, "revoked host", entry)
@@ -106,11 +125,18 @@ def admit(
         elif keys.shard_of(entry.host) != item.shard:
             admitted.refuse(item.shard, item.data, "inbox of another shard", entry)
         else:
-            line = lines.get(entry.host)
             if line is None:
                 line = Line(item.shard, position, position.incarnation, position.sequence, position.body_crc)
+                line.credit = watched.get(entry.host) if watched else None
                 lines[entry.host] = line
-            _take(item, line, admitted, refusal)
+            if line.credit is None:
+                _take(item, line, admitted, refusal)
+            elif line.credit.is_spent:
+                line.noted.throttled += 1
+            else:
+                rows = len(line.rows)
+                _take(item, line, admitted, refusal)
+                line.credit.spend(admitted.snapshots[-1].taken_at if len(line.rows) > rows else None)
 
 
 def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> None:
@@ -124,6 +150,8 @@ def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> 
     ):
         _pass_over(entry, line, newer, refusal)
         return
+    if newer:
+        _end(line)
     line.incarnation, line.sequence, line.body_crc = entry.incarnation, entry.sequence, 0
     # From here on the host has moved on, whatever is in the body: an authentic entry never blocks its line.
     try:
@@ -136,6 +164,7 @@ def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> 
         snapshot = decode_snapshot(entry.body)
     except Unreadable as error:
         admitted.refuse(item.shard, item.data, str(error), entry)
+        line.noted.dead_lettered += 1
         return
     line.body_crc = zlib.crc32(entry.body)
     line.rows.append(len(admitted.snapshots))
@@ -143,11 +172,22 @@ def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> 
     admitted.entries.append(entry)
 
 
+def _end(line: Line) -> None:
+    """Note that the line's incarnation is over."""
+    if line.incarnation:
+        line.noted.ended.append(Ended(line.incarnation, line.sequence))
+
+
 def _pass_over(entry: Entry, line: Line, newer: bool, refusal: str | None) -> None:
+    noted = line.noted
     if newer or (entry.incarnation == line.incarnation and entry.sequence > line.sequence):
-        line.discarded += 1
-    elif (
-        entry.incarnation == line.incarnation
+        noted.discarded += 1
+        noted.ahead[entry.incarnation] = max(noted.ahead.get(entry.incarnation, 0), entry.sequence)
+        return
+    noted.resent += 1
+    if (
+        entry.kind != GAP
+        and entry.incarnation == line.incarnation
         and entry.sequence == line.sequence
         and line.body_crc
         and refusal is None
@@ -158,6 +198,7 @@ def _pass_over(entry: Entry, line: Line, newer: bool, refusal: str | None) -> No
 
 def _take_gap(item: Opened, line: Line, newer: bool, admitted: Admitted, refusal: str | None) -> None:
     entry = item.entry
+    behind = 0 if newer else line.sequence
     try:
         if refusal is not None:
             raise Unreadable(refusal)
@@ -165,16 +206,18 @@ def _take_gap(item: Opened, line: Line, newer: bool, admitted: Admitted, refusal
         if gap.last != entry.sequence:
             raise Unreadable(f"gap up to {gap.last} under sequence {entry.sequence}")
     except Unreadable as error:
-        if newer or (entry.incarnation == line.incarnation and entry.sequence > line.sequence):
-            line.incarnation, line.sequence, line.body_crc = entry.incarnation, entry.sequence, 0
-            admitted.refuse(item.shard, item.data, str(error), entry)
-        return
-    if newer:
-        fits = gap.first == 1
-    else:
-        fits = entry.incarnation == line.incarnation and gap.first <= line.sequence + 1 <= gap.last
-    if fits:
+        if not newer and (entry.incarnation != line.incarnation or entry.sequence <= line.sequence):
+            return
+        admitted.refuse(item.shard, item.data, str(error), entry)
+        # Nothing else says what became of the numbers that it passes.
+        gap = Gap(behind + 1, entry.sequence, str(error))
+    if (newer and gap.first == 1) or (
+        entry.incarnation == line.incarnation and gap.first <= line.sequence + 1 <= gap.last
+    ):
+        if newer:
+            _end(line)
         line.incarnation, line.sequence, line.body_crc = entry.incarnation, gap.last, 0
-        admitted.gaps.append((entry, gap))
-    elif newer or (entry.incarnation == line.incarnation and gap.last > line.sequence):
-        line.discarded += 1
+        line.noted.dropped += gap.last - behind
+        admitted.gaps.append((entry, replace(gap, first=behind + 1)))
+    else:
+        _pass_over(entry, line, newer, refusal)

@@ -13,6 +13,8 @@ from wire import keys
 _DONE_SECONDS = 60
 # A message to live pages names no more than this: above it they ask for what they show.
 _MOST_NAMED = 256
+# A shard whose inbox a host floods is known as such for this long.
+_FLOODED_SECONDS = 5
 # Collectors wait this long after a shard was last seen over its cap.
 _FULL_SECONDS = 5
 
@@ -159,12 +161,26 @@ class Inbox:
         """Take away the bells that carry this token."""
         self._silence(keys=[keys.bell(shard) for shard in shards], args=[token])
 
-    def ask_to_wait(self, shards: Iterable[int]) -> None:
-        """Tell the collectors of these shards to keep their snapshots for a while."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for shard in shards:
-            pipeline.set(keys.full(shard), 1, ex=_FULL_SECONDS)
-        pipeline.execute()
+    def note_floods(self, shards: Sequence[int]) -> None:
+        """Note that most of what these inboxes hold is of hosts that push too much, and passed over."""
+        if shards:
+            pipeline = self._redis.pipeline(transaction=False)
+            for shard in shards:
+                pipeline.set(keys.flooded(shard), 1, ex=_FLOODED_SECONDS)
+            pipeline.execute()
+
+    def ask_to_wait(self, shards: Sequence[int]) -> None:
+        """Tell the collectors of these shards to keep their snapshots for a while.
+
+        Not where a host floods: it would not heed, and the others would starve.
+        """
+        if shards:
+            flooded = self._redis.mget([keys.flooded(shard) for shard in shards])
+            pipeline = self._redis.pipeline(transaction=False)
+            for shard, flood in zip(shards, flooded, strict=True):
+                if flood is None:
+                    pipeline.set(keys.full(shard), 1, ex=_FULL_SECONDS)
+            pipeline.execute()
 
     def is_due(self, duty: str, period_seconds: float) -> bool:
         """Say, to one caller a period, that a periodic duty is to be run."""

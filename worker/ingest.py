@@ -13,6 +13,7 @@ Killed anywhere before the commit, nothing has happened; after it, the entries a
 
 import logging
 import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,19 +27,21 @@ from store import positions as store_positions
 from store import records, rollup_backlog, script_jobs
 from store.configs import desired_configs
 from store.engine import OUTAGES, reading, writing
+from store.ledger import Ledger, ledgers
 from store.positions import Moved
 from store.snapshots import insert_snapshots
 from wire.config import encode_config
 from wire.entry import HIGHEST_NUMBER
 from wire.metrics import INDEX
 from wire.snapshot import Details, decode_details
-from wire.text import storable
-from worker import clones
+from worker import conduct
 from worker.admission import Admitted, Line, admit, open_all
+from worker.bookkeeping import keep_books
 from worker.evaluation import Evaluation, EventChange, evaluate
 from worker.events import Track, decode_tracks, encode_tracks
 from worker.inbox import Head, Inbox
 from worker.matrix import Rows, rows_of
+from worker.throttle import WATCHED_ENTRIES, Credit
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +90,14 @@ def drain(
         if not entries:
             # Nothing to do is nothing to write.
             return Drained(held=[shard.id for shard in held])
-        admitted = _admitted(connection, heads, refusal)
+        admitted = _admitted(connection, heads, refusal, now)
         rows = rows_of(admitted, {shard.id: shard.caught_up_at for shard in held}, now)
         written = _write(connection, admitted, rows, remedy_of, now)
         store_positions.count_drain(
             connection,
             [shard._replace(caught_up_at=now) if heads[shard.id].emptied else shard for shard in held],
         )
+    inbox.note_floods(_flooded(admitted, heads))
     inbox.trim(heads)
     # Those whose entries were all passed over too: the collector may not know yet what is committed.
     inbox.acknowledge(
@@ -121,12 +125,25 @@ def drain_around_poison(
         return drain(engine, inbox, [shard], 1, clock, remedy_of, f"not taken in: {type(error).__name__}")
 
 
-def _admitted(connection: Connection, heads: Mapping[int, Head], refusal: str | None) -> Admitted:
+def _admitted(connection: Connection, heads: Mapping[int, Head], refusal: str | None, now: float) -> Admitted:
     admitted = Admitted()
     opened = open_all({shard: head.entries for shard, head in heads.items()}, admitted)
-    known = store_positions.positions(connection, sorted({item.entry.host for item in opened}))
-    admit(opened, known, admitted, refusal)
+    entries = Counter([item.entry.host for item in opened])
+    known = store_positions.positions(connection, sorted(entries))
+    busy = [host for host, count in entries.items() if count >= WATCHED_ENTRIES and host in known]
+    spent = ledgers(connection, busy)
+    watched = {host: Credit(now, spent.get(host, Ledger()).spent_until, known[host].taken_at or 0.0) for host in busy}
+    admit(opened, known, admitted, refusal, watched)
     return admitted
+
+
+def _flooded(admitted: Admitted, heads: Mapping[int, Head]) -> list[int]:
+    """Return the shards of whose entries most were passed over since their hosts push too much."""
+    throttled: dict[int, int] = defaultdict(int)
+    for line in admitted.lines.values():
+        if line.addition is not None:
+            throttled[line.shard] += line.addition.throttled
+    return [shard for shard, count in throttled.items() if 2 * count > len(heads[shard].entries)]
 
 
 @dataclass(frozen=True)
@@ -150,31 +167,44 @@ def _write(
     evaluation = evaluate(rows.batch, tracks, details_of)
     for row, reason in evaluation.unreadable.items():
         entry = admitted.entries[rows.order[row]]
-        admitted.refuse(rows.hosts[int(rows.batch.host[row])].shard, entry.body, reason, entry)
+        line = rows.hosts[int(rows.batch.host[row])]
+        line.noted.unevaluated += 1
+        admitted.refuse(line.shard, entry.body, reason, entry)
     insert_snapshots(connection, rows.stored)
     rollup_backlog.append(connection, rows.stored)
     store_positions.move(connection, _moved(admitted, rows, now))
     new_tracks = {host_ids[place]: tracks for place, tracks in evaluation.tracks.items()}
     changes = [(host_ids[change.host], change) for change in evaluation.changes]
     for host, line in admitted.lines.items():
-        if line.cloned or line.position.tracks is not None:
+        seen = _conduct(line)
+        if seen or line.position.tracks is not None:
             known = new_tracks.get(host)
-            judged = clones.judge(_tracks(line) if known is None else known, line.cloned, now)
-            if judged:
-                new_tracks[host] = judged[0]
-                changes.append((host, judged[1]))
+            judged = conduct.judge(_tracks(line) if known is None else known, seen, now)
+            if judged.changes:
+                new_tracks[host] = judged.tracks
+                changes += [(host, change) for change in judged.changes]
     _write_events(connection, changes)
     store_positions.set_tracks(connection, [(encode_tracks(tracks), host) for host, tracks in new_tracks.items()])
     records.write_details(connection, _details(admitted, rows, evaluation))
     in_trouble = {host for host, change in changes if change.is_new and change.type in remedy_of}
     jobs = script_jobs.request_for_open_events(connection, in_trouble, remedy_of, now) if in_trouble else []
-    records.write_gaps(connection, [_gap_row(entry, gap, now) for entry, gap in admitted.gaps])
+    keep_books(connection, admitted, rows, now)
     records.write_dead_letters(connection, admitted.dead_letters, now)
     records.require_incarnation(
         connection,
         {host: min(line.incarnation + 1, HIGHEST_NUMBER) for host, line in admitted.lines.items() if line.cloned},
     )
     return _Written({host for host, _ in changes}, jobs)
+
+
+def _conduct(line: Line) -> dict[conduct.Conduct, dict[str, Any]]:
+    """Return what is to be said of how the host behaved, each with its evidence."""
+    seen: dict[conduct.Conduct, dict[str, Any]] = {}
+    if line.cloned:
+        seen[conduct.CLONED] = {}
+    if line.addition is not None and line.addition.throttled:
+        seen[conduct.FLOODING] = {"throttled_entries": line.addition.throttled}
+    return seen
 
 
 def _tracks(line: Line) -> list[Track]:
@@ -206,7 +236,6 @@ def _moved(admitted: Admitted, rows: Rows, now: float) -> Moved:
         interval_seconds=of_last(stored.interval_seconds),
         cpu_percent=of_last(stored.core[:, _CPU]),
         impossible_values=np.concatenate((impossible, np.zeros(len(only_moved), np.int64))),
-        discarded_entries=np.array([line.discarded for line in lines], np.int64),
         host_id=np.array([line.position.host_id for line in lines], np.int64),
     )
 
@@ -254,19 +283,6 @@ def _details(admitted: Admitted, rows: Rows, evaluation: Evaluation) -> list[tup
             if len(details) <= _MAX_DETAILS_BYTES:
                 written.append((host_id, float(taken_at[last]), details))
     return written
-
-
-def _gap_row(entry: Any, gap: Any, now: float) -> dict[str, Any]:
-    return {
-        "host_id": entry.host,
-        "incarnation": entry.incarnation,
-        "first_sequence": gap.first,
-        "last_sequence": gap.last,
-        "reason": storable(gap.reason, 255),
-        "first_taken_at": gap.first_taken_at if math.isfinite(gap.first_taken_at) else None,
-        "last_taken_at": gap.last_taken_at if math.isfinite(gap.last_taken_at) else None,
-        "received_at": now,
-    }
 
 
 def _publish_to_cloned(engine: Engine, inbox: Inbox, admitted: Admitted) -> None:

@@ -106,7 +106,7 @@ class Listener:
             self._inbox.keep_ringing(
                 (shard for doorbell in self._tokens.values() for shard in doorbell.shards), _BELL_SECONDS
             )
-            self._inbox.ask_to_wait(row.shard for row in waiting if row.length > self._cap_entries)
+            self._inbox.ask_to_wait([row.shard for row in waiting if row.length > self._cap_entries])
             self._check_consumer(self._inbox.messages(keys.QUEUE_INGEST), now)
             for duty, period_seconds in DUTIES.items():
                 if self._inbox.is_due(duty, period_seconds):

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 _KEY = "(SELECT key FROM hosts WHERE hosts.id = host_state.host_id AND hosts.revoked_at IS NULL)"
 

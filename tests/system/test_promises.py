@@ -12,7 +12,7 @@ from tests.system.all_in_one import wait_until
 from tests.system.processes import running
 from wire import keys
 from wire.metrics import CATALOGUE
-from worker import clones
+from worker import conduct
 from worker.app import connect_redis, create_app
 from worker.detection.finding import high_or_critical
 from worker.detection.limits import DEFAULTS, Limit
@@ -57,7 +57,7 @@ def test_every_metric_is_in_the_docs_as_it_is_in_the_catalogue() -> None:
 
 
 def test_every_rule_is_in_the_docs() -> None:
-    in_code = {*(rule.type for rule in RULES), HOST_DOWN, clones.TYPE}
+    in_code = {*(rule.type for rule in RULES), HOST_DOWN, *(kind.type for kind in conduct.KINDS)}
     assert {row[0].strip("`") for row in table("rules.md")} == in_code
 
 

@@ -71,7 +71,7 @@ def test_only_what_is_next_in_line_is_taken(
 ) -> None:
     admitted = take(position, *entries)
     line = admitted.lines[HOST]
-    assert (numbers(admitted), (line.incarnation, line.sequence), line.discarded) == (taken, end, discarded)
+    assert (numbers(admitted), (line.incarnation, line.sequence), line.noted.discarded) == (taken, end, discarded)
     assert admitted.dead_letters == []
 
 
