@@ -21,6 +21,7 @@ from api import (
     openapi,
     optimize,
     pages,
+    prometheus,
     remedies,
     scripts,
     session,
@@ -89,6 +90,7 @@ def create_app(
     handle_problems(app)
     for noun in (
         health,
+        prometheus,
         openapi,
         pages,
         session,

@@ -1,6 +1,6 @@
 """Routes of hosts: what they are, how they are, their history."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response
@@ -8,10 +8,11 @@ from msgspec import Meta, Struct
 
 from api.answers import answer, listing, rfc3339
 from api.context import context
+from api.ledger import gap_document, ledger_document
 from api.operations import operation
 from api.parsing import Cursor, Limit, Moment, bad_field, read_cursor, unix_seconds, write_cursor
-from api.references import HostReference, host_in_path, no_such_host
-from store import hosts, metrics
+from api.references import HostReference, RowId, host_in_path, no_such_host
+from store import accounts, hosts, metrics
 from store.engine import reading
 from wire.metrics import INDEX
 from wire.snapshot import Details, Unreadable, decode_details
@@ -29,6 +30,7 @@ _DEFAULT_NAMES = (
     "network_transmit_bytes_per_second",
 )
 _DEFAULT_RANGE_SECONDS = 3600.0
+_GAPS_SHOWN = 20
 
 
 class HostsQuery(Struct, forbid_unknown_fields=True):
@@ -39,6 +41,19 @@ class HostsQuery(Struct, forbid_unknown_fields=True):
     health: hosts.Health | None = None
     tag: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")] | None = None
     name: HostReference | None = None
+
+
+class GapsQuery(Struct, forbid_unknown_fields=True):
+    """Which page of gaps to list."""
+
+    limit: Limit = 100
+    cursor: Cursor | None = None
+
+
+class _GapCursor(NamedTuple):
+    received_at: float
+    incarnation: RowId
+    first: RowId
 
 
 class MetricsQuery(Struct, forbid_unknown_fields=True):
@@ -77,7 +92,28 @@ def show_host(reference: str) -> Response:
         if host is None:
             raise no_such_host(reference)
         stored = hosts.details(connection, host.id)
-    return answer(host_document(host) | _details_document(_decoded(stored)))
+        account, open_gap = accounts.of_host(connection, host.id)
+        newest = accounts.page_of_gaps(connection, host.id, _GAPS_SHOWN)
+    ledger = ledger_document(account, open_gap, newest)
+    return answer(host_document(host) | _details_document(_decoded(stored)) | {"ledger": ledger})
+
+
+@blueprint.get("/<reference>/gaps")
+@operation(query=GapsQuery)
+def list_gaps(asked: GapsQuery, reference: str) -> Response:
+    """List the runs of snapshots that a host lacks, the newest first, the one that is awaited before all.
+
+    ``declared``: the host dropped them. ``ended``: it began to number anew, and ``count`` is the least that is missing.
+    """
+    after = None if asked.cursor is None else accounts.GapPlace(*read_cursor(asked.cursor, _GapCursor))
+    with reading(context().engine) as connection:
+        host = host_in_path(connection, reference)
+        found = accounts.page_of_gaps(connection, host.id, asked.limit + 1, after)
+        _, open_gap = accounts.of_host(connection, host.id)
+    shown = found[: asked.limit]
+    following = write_cursor(shown[-1].place) if found != shown else None
+    awaited = [open_gap] if open_gap and after is None else []
+    return listing([gap_document(gap) for gap in awaited + shown], following)
 
 
 @blueprint.get("/<reference>/metrics")

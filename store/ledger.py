@@ -27,12 +27,14 @@ class Ledger(Struct, gc=False):
     throttled: int = 0
     ahead_incarnation: int = 0
     ahead_sequence: int = 0
-    ahead_at: float | None = None
+    ahead_at: float = 0.0
     spent_until: float = 0.0
 
 
 _FIELDS = Ledger.__struct_fields__
-_COUNTS = _FIELDS[:-2]
+COUNTS = _FIELDS[:8]
+"""What only grows."""
+_TIMES = ("ahead_at", "spent_until")
 _PLACES = ", ".join(["%b"] * (1 + len(_FIELDS)))
 _COLUMNS = ", ".join(("host_id", *_FIELDS))
 _READ = f"SELECT {_COLUMNS} FROM host_ledger WHERE host_id"  # noqa: S608 - our own column names
@@ -65,7 +67,7 @@ def write_ledgers(connection: Connection, changed: Mapping[int, Ledger]) -> None
     rows = [(host_id, *msgspec.structs.astuple(ledger)) for host_id, ledger in changed.items()]
     if connection.dialect.name == "postgresql":
         columns = [list(column) for column in zip(*rows, strict=True)]
-        kinds = (Integers, *(Integers if name in _COUNTS else Floats for name in _FIELDS))
+        kinds = (Integers, *(Floats if name in _TIMES else Integers for name in _FIELDS))
         connection.exec_driver_sql(
             _WRITE_POSTGRES, tuple(kind(column) for kind, column in zip(kinds, columns, strict=True))
         )

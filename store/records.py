@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.arrays import Floats, Integers
 from store.schema import dead_letters, events, gaps, hosts
 
 MAX_DEAD_LETTERS = 10_000
+MAX_GAPS = 1000
+"""That are kept of one host."""
 _MAX_DEAD_ENTRY_BYTES = 4096
 
 _EVENT_KEY = ("host_id", "type", "subject")
@@ -99,6 +101,18 @@ def trim_dead_letters(connection: Connection) -> int:
     """Delete all but the newest dead letters; return how many went."""
     newest = select(func.max(dead_letters.c.id)).scalar_subquery()
     return connection.execute(delete(dead_letters).where(dead_letters.c.id <= newest - MAX_DEAD_LETTERS)).rowcount
+
+
+def trim_gaps(connection: Connection) -> int:
+    """Delete all but the newest gaps of each host; return how many went."""
+    key = (gaps.c.host_id, gaps.c.incarnation, gaps.c.first_sequence)
+    age = func.row_number().over(
+        partition_by=gaps.c.host_id,
+        order_by=(gaps.c.received_at.desc(), gaps.c.incarnation.desc(), gaps.c.first_sequence.desc()),
+    )
+    ranked = select(*key, age.label("age")).subquery()
+    past = select(ranked.c.host_id, ranked.c.incarnation, ranked.c.first_sequence).where(ranked.c.age > MAX_GAPS)
+    return connection.execute(delete(gaps).where(tuple_(*key).in_(past))).rowcount
 
 
 def require_incarnation(connection: Connection, minimum_by_host: Mapping[int, int]) -> None:

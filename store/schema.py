@@ -100,7 +100,13 @@ host_ledger = Table(
             ("ahead_sequence", "the highest number seen; of no meaning where it is committed"),
         )
     ),
-    Column("ahead_at", Double, comment="the worker's clock when that number was seen"),
+    Column(
+        "ahead_at",
+        Double,
+        nullable=False,
+        server_default=text("0"),
+        comment="the worker's clock when that number was seen",
+    ),
     Column("spent_until", Double, nullable=False, server_default=text("0"), comment="see worker.throttle"),
     postgresql_with={"fillfactor": 80},
 )

@@ -40,8 +40,8 @@ def keep_books(connection: Connection, admitted: Admitted, rows: Rows, now: floa
 
 def _undelivered(before: Ledger, line: Line, rows: Rows) -> list[Undelivered]:
     here = rows.stored.host_id == line.position.host_id
-    incarnations = rows.stored.incarnation[here].tolist()
-    return undelivered(before, line.noted, incarnations, rows.stored.taken_at[here].tolist(), line.position.taken_at)
+    stored = list(zip(rows.stored.incarnation[here].tolist(), rows.stored.taken_at[here].tolist(), strict=True))
+    return undelivered(before, line.noted, line.incarnation, stored, line.position.taken_at)
 
 
 def _declared_row(entry: Entry, gap: Gap, now: float) -> dict[str, Any]:

@@ -93,6 +93,7 @@ def retain(engine: Engine, keep: Retention, now: float) -> None:
     retention.drop_past(engine, keep, now)
     with writing(engine) as connection:
         records.trim_dead_letters(connection)
+        records.trim_gaps(connection)
 
 
 def publish_configs(engine: Engine, inbox: Inbox, host_ids: Sequence[int] | None) -> None:

@@ -30,7 +30,13 @@ def upgrade() -> None:
             sa.Column(name, sa.BigInteger(), server_default=sa.text("0"), nullable=False, comment=comment)
             for name, comment in COUNTS
         ),
-        sa.Column("ahead_at", sa.Double(), nullable=True, comment="the worker's clock when that number was seen"),
+        sa.Column(
+            "ahead_at",
+            sa.Double(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="the worker's clock when that number was seen",
+        ),
         sa.Column(
             "spent_until", sa.Double(), server_default=sa.text("0"), nullable=False, comment="see worker.throttle"
         ),
