@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 import redis
 from sqlalchemy import Engine
@@ -32,27 +33,36 @@ class SimulatedHost:
     interval_seconds: float = 10.0
     metrics: dict[str, float] = field(default_factory=lambda: {"cpu_percent": 10.0})
 
-    def snapshot(
-        self, taken_at: float, details: Details | None = None, sent_at: float | None = None, **metrics: float
-    ) -> bytes:
-        """Return the entry of the host's next snapshot, sent when it is taken unless told otherwise."""
-        self.sequence += 1
-        body = encode_snapshot(
+    def body(self, taken_at: float, details: Details | bytes | None = None, **metrics: float) -> bytes:
+        """Return the body of a snapshot."""
+        raw = msgspec.Raw(details) if isinstance(details, bytes) else None
+        return encode_snapshot(
             Snapshot(
                 SNAPSHOT_VERSION,
                 taken_at,
                 self.interval_seconds,
                 pack_core(self.metrics | metrics),
-                encode_details(details or Details(hostname=f"host {self.id}")),
+                raw or encode_details(details or Details(hostname=f"host {self.id}")),
             )
         )
+
+    def snapshot(
+        self,
+        taken_at: float,
+        details: Details | bytes | None = None,
+        sent_at: float | None = None,
+        **metrics: float,
+    ) -> bytes:
+        """Return the entry of the host's next snapshot, sent when it is taken unless told otherwise."""
+        self.sequence += 1
+        body = self.body(taken_at, details, **metrics)
         return seal(self.key, self.id, self.incarnation, self.sequence, sent_at or taken_at, body)
 
     def push(self, *entries: bytes) -> None:
         """Push entries to the host's inbox."""
         self.client.rpush(keys.inbox(keys.shard_of(self.id)), *entries)
 
-    def report(self, taken_at: float, details: Details | None = None, **metrics: float) -> None:
+    def report(self, taken_at: float, details: Details | bytes | None = None, **metrics: float) -> None:
         """Take a snapshot and push it."""
         self.push(self.snapshot(taken_at, details, **metrics))
 
