@@ -8,6 +8,7 @@ import { concerns } from "../live.js";
 import { useResource } from "../resource.js";
 import { setTitle } from "../title.js";
 import { Charts } from "./charts.js";
+import { Delivery } from "./delivery.js";
 import { HostSummary } from "./host-summary.js";
 import { MetricTiles } from "./metric-tiles.js";
 import { Loading, Notice } from "./notice.js";
@@ -54,6 +55,7 @@ function Columns({ host }) {
       <${Charts} host=${host} />
       <${Optimize} host=${host} />
       <${ProcessTable} host=${host} />
+      <${Delivery} host=${host} />
     </div>
     <div class="column-past"><${Timeline} events=${events} host=${host} /></div>
   </div>`;
