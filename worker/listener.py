@@ -102,11 +102,11 @@ class Listener:
             if token in ringing and now - doorbell.rung_at < _LONGEST_DRAIN_SECONDS
         }
         self._turn += 1
+        self._inbox.ask_to_wait([row.shard for row in waiting if row.length > self._cap_entries])
         if self._turn % round(1 / _LOOK_SECONDS) == 0:
             self._inbox.keep_ringing(
                 (shard for doorbell in self._tokens.values() for shard in doorbell.shards), _BELL_SECONDS
             )
-            self._inbox.ask_to_wait([row.shard for row in waiting if row.length > self._cap_entries])
             self._check_consumer(self._inbox.messages(keys.QUEUE_INGEST), now)
             for duty, period_seconds in DUTIES.items():
                 if self._inbox.is_due(duty, period_seconds):
@@ -123,11 +123,12 @@ class Listener:
 def pack(waiting: Iterable[Waiting], batch_entries: int, doorbells: int, turn: int) -> list[list[int]]:
     """Return at most ``doorbells`` lists of shards to drain, each of about ``batch_entries`` entries.
 
-    ``turn`` rotates which shards come first, so that a few that never empty do not starve the others.
+    ``turn`` rotates which shards come first, so that a few that never empty do not starve the others; those that fill a
+    batch alone come last, so that none waits behind a host that floods another.
     """
     if doorbells <= 0:
         return []
-    by_turn = sorted(waiting, key=lambda row: (row.shard - turn) % keys.SHARDS)
+    by_turn = sorted(waiting, key=lambda row: (row.length > batch_entries, (row.shard - turn) % keys.SHARDS))
     packed: list[list[int]] = []
     entries = batch_entries
     for row in by_turn:

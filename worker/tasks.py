@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 # A drain that failed is rung for again after this long; until then the bells carry a token that no listener keeps up.
 _RETRY_SECONDS = 2
 _PUT_OFF = "put off"
-# A doorbell does not keep a child from its other tasks for longer than this many batches.
-_MOST_BATCHES = 20
+# A doorbell does not keep a child from its other tasks, and from other shards, for longer than this many batches.
+_MOST_BATCHES = 5
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from wire.snapshot import SNAPSHOT_VERSION, Snapshot, encode_snapshot
 
 _READING_SECONDS = 0.02
 _INTERVAL_SECONDS = 0.5
-_SPOOL_BYTES = 64 * 1024 * 1024
 
 
 def enroll_hosts(engine: Engine, redis_url: str, count: int) -> list[EnrolledHost]:
@@ -44,10 +43,10 @@ def enroll_hosts(engine: Engine, redis_url: str, count: int) -> list[EnrolledHos
 class SimulatedHost:
     """A collector but for what it reads; it pushes in a thread of its own, as the real one does."""
 
-    def __init__(self, host: EnrolledHost, folder: Path, redis_url: str) -> None:
+    def __init__(self, host: EnrolledHost, folder: Path, redis_url: str, spool_bytes: int = 64 * 1024 * 1024) -> None:
         self.id = host.id
         self.ledger: Ledger = {}
-        self.spool = Spool(folder, _SPOOL_BYTES, time.time())
+        self.spool = Spool(folder, spool_bytes, time.time())
         self._random = random.Random(host.id)
         link = Link(without_credentials(redis_url), host.id, host.key)
         desired = DesiredConfig(folder / "config.json")
