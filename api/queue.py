@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from wire.redis_url import broker_tls
+
 _TIMEOUT_SECONDS = 2.0
 
 
@@ -22,6 +24,7 @@ class Queue:
             task_serializer="json",
             accept_content=["json"],
             broker_connection_timeout=_TIMEOUT_SECONDS,
+            broker_use_ssl=broker_tls(redis_url),
             broker_transport_options={
                 "socket_timeout": _TIMEOUT_SECONDS,
                 "socket_connect_timeout": _TIMEOUT_SECONDS,

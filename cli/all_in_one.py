@@ -24,7 +24,7 @@ from cli.server_file import ServerFile, write_server_file
 from cli.supervisor import Supervisor
 from cli.tables import percent
 from store.settings import ServerSettings
-from wire.environment import data_dir
+from wire.environment import data_dir, redis_url
 from wire.hostkey import format_host_key
 
 Say = Callable[[str], None]
@@ -63,14 +63,14 @@ def serve(plan: Plan, supervisor: Supervisor, say: Say) -> NoReturn:
         command = [sys.executable, "-m", "cli.main", name, *options]
         supervisor.start(name, command, environment, logs / f"{name}.log")
 
-    redis_url, collector_redis_url = _start_redis(plan, supervisor, say)
+    server_url, collector_url = _start_redis(plan, supervisor, say)
     token = plan.environment.get("FLEETMEDIC_ADMIN_TOKEN") or kept_secret(plan.folder / "admin-token")
-    environment = {**plan.environment, "FLEETMEDIC_REDIS_URL": redis_url, "FLEETMEDIC_ADMIN_TOKEN": token}
+    environment = {**plan.environment, "FLEETMEDIC_REDIS_URL": server_url, "FLEETMEDIC_ADMIN_TOKEN": token}
     settings = ServerSettings.from_environment(environment)
     # Both wait for the database by themselves; until it is there they import what they need.
     start("worker", environment)
     start("api", environment, "--host", plan.host, "--port", str(plan.port))
-    prepared = _prepare_database(plan, environment, redis_url, say)
+    prepared = _prepare_database(plan, environment, server_url, say)
     known_to_collector = {name: value for name, value in plan.environment.items() if name not in _SERVER_ONLY}
     start(
         "collector",
@@ -78,11 +78,11 @@ def serve(plan: Plan, supervisor: Supervisor, say: Say) -> NoReturn:
             "FLEETMEDIC_FIRST_INTERVAL": "1",
             **known_to_collector,
             "FLEETMEDIC_INTERVAL": f"{plan.interval_seconds:g}",
-            "FLEETMEDIC_REDIS_URL": without_credentials(redis_url),
+            "FLEETMEDIC_REDIS_URL": without_credentials(server_url),
             "FLEETMEDIC_HOST_KEY": prepared.host_key,
         },
     )
-    server = ServerFile(os.getpid(), plan.api_url, token, redis_url, settings.database_url, collector_redis_url)
+    server = ServerFile(os.getpid(), plan.api_url, token, server_url, settings.database_url, collector_url)
     write_server_file(plan.folder, server)
     say("worker, API and collector started")
     supervisor.watch(_Opening(plan, ApiClient(plan.api_url, token), prepared, say).look)
@@ -90,8 +90,8 @@ def serve(plan: Plan, supervisor: Supervisor, say: Say) -> NoReturn:
 
 def _start_redis(plan: Plan, supervisor: Supervisor, say: Say) -> tuple[str, str]:
     """Return the URLs of a Redis that answers, for the server and for collectors: its own or the one that is set."""
-    given = plan.environment.get("FLEETMEDIC_REDIS_URL")
-    if given:
+    if plan.environment.get("FLEETMEDIC_REDIS_URL"):
+        given = redis_url(plan.environment)
         _check_given_redis(given)
         say(f"Redis at {without_credentials(given)}, from FLEETMEDIC_REDIS_URL")
         return given, without_credentials(given)
@@ -122,7 +122,7 @@ class _Prepared:
     """Lets a browser in."""
 
 
-def _prepare_database(plan: Plan, environment: Mapping[str, str], redis_url: str, say: Say) -> _Prepared:
+def _prepare_database(plan: Plan, environment: Mapping[str, str], server_url: str, say: Say) -> _Prepared:
     """Upgrade the database and let this machine in, and one browser."""
     # Here and not above: while these are imported, Redis, worker and API are on their way already.
     import migrations
@@ -140,7 +140,7 @@ def _prepare_database(plan: Plan, environment: Mapping[str, str], redis_url: str
             enrolled = enrolled_hosts(connection)
             own = ensure_own_host(connection, enrolled, plan.folder / "host-key", socket.gethostname(), time.time())
             link = sign_in_link(connection, plan.api_url, time.time())
-    with redis.Redis.from_url(redis_url) as client:
+    with redis.Redis.from_url(server_url) as client:
         # A Redis that lost its data, or has no file for users, knows nobody: the database does.
         users = {host.id: host.key for host in (*enrolled, own)}
         if not ensure_redis_users(client, list(users.items())):

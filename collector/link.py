@@ -8,9 +8,10 @@ telling, and importing it takes 14 MB on every host, which is as much as the res
 import socket
 from collections.abc import Sequence
 from typing import IO
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from wire.keys import redis_password, redis_user
+from wire.redis_url import authorities
 from wire.text import visible
 
 TIMEOUT_SECONDS = 5.0
@@ -43,7 +44,7 @@ class Link:
         if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.scheme == "unix"):
             raise ValueError("a URL like redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH is needed")
         self._tls = parts.scheme == "rediss"
-        self._authorities = parse_qs(parts.query).get("ssl_ca_certs", [None])[0]
+        self._authorities = authorities(url)
         self._path = unquote(parts.path) if parts.scheme == "unix" else ""
         self._host, self._port = parts.hostname or "", parts.port or _DEFAULT_PORT
         database = "" if self._path else parts.path.strip("/")
@@ -103,14 +104,9 @@ class Link:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if not self._tls:
             return connection
-        import ssl
+        from collector.tls import secured
 
-        try:
-            context = ssl.create_default_context(cafile=self._authorities)
-            return context.wrap_socket(connection, server_hostname=self._host)
-        except OSError:
-            connection.close()
-            raise
+        return secured(connection, self._host, self._authorities)
 
     def _down(self, error: Exception) -> LinkDown:
         text = visible(str(error)) or type(error).__name__

@@ -42,7 +42,7 @@ class CollectorSettings:
             environment, "FLEETMEDIC_INTERVAL", 30, MINIMUM_INTERVAL_SECONDS, MAXIMUM_INTERVAL_SECONDS
         )
         return cls(
-            redis_url=env.text(environment, "FLEETMEDIC_REDIS_URL", "redis://127.0.0.1:6379/0"),
+            redis_url=env.redis_url(environment),
             host_id=host_id,
             key=key,
             interval_seconds=interval,

@@ -38,7 +38,7 @@ class ServerSettings:
         data_dir = env.data_dir(environment)
         return cls(
             data_dir=data_dir,
-            redis_url=env.text(environment, "FLEETMEDIC_REDIS_URL", "redis://127.0.0.1:6379/0"),
+            redis_url=env.redis_url(environment),
             database_url=env.text(environment, "FLEETMEDIC_DATABASE_URL", f"sqlite:///{data_dir / 'fleetmedic.db'}"),
             admin_token=env.text(environment, "FLEETMEDIC_ADMIN_TOKEN", ""),
             batch_entries=int(env.number(environment, "FLEETMEDIC_BATCH_ENTRIES", 4000, 1, 100_000)),

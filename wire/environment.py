@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from wire.redis_url import authorities
+
 SECRETS = ("FLEETMEDIC_ADMIN_TOKEN", "FLEETMEDIC_DATABASE_URL", "FLEETMEDIC_HOST_KEY", "FLEETMEDIC_REDIS_URL")
 """The settings that are secrets or hold one: each may be given as ``NAME_FILE``, the path of a file that it is in."""
 
@@ -56,6 +58,23 @@ def number(
         bounds = f"of at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
         raise SettingError(f"{name} is {given!r}: a number {bounds} is needed")
     return value
+
+
+def redis_url(environment: Mapping[str, str]) -> str:
+    """Return FLEETMEDIC_REDIS_URL, or that of a Redis on this machine. Raises SettingError."""
+    url = text(environment, "FLEETMEDIC_REDIS_URL", "redis://127.0.0.1:6379/0")
+    try:
+        file = authorities(url)
+    except ValueError as error:
+        raise SettingError(f"FLEETMEDIC_REDIS_URL cannot be used: {error}") from None
+    if file is not None:
+        try:
+            Path(file).read_bytes()
+        except OSError as error:
+            raise SettingError(
+                f"FLEETMEDIC_REDIS_URL: ssl_ca_certs names {file!r}, which cannot be read: {error.strerror}"
+            ) from None
+    return url
 
 
 def data_dir(environment: Mapping[str, str]) -> Path:

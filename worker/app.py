@@ -16,6 +16,7 @@ from store.engine import connect
 from store.settings import ServerSettings
 from wire import keys
 from wire.logs import log_to_stderr
+from wire.redis_url import broker_tls
 from worker.consumer import Consumer
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
@@ -61,6 +62,7 @@ def create_app(settings: ServerSettings, station: Station, children: int, queues
         worker_enable_prefetch_count_reduction=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_use_ssl=broker_tls(settings.redis_url),
         broker_transport_options={
             **_REDIS_TIMEOUTS,
             "visibility_timeout": 300,

@@ -14,6 +14,7 @@ from cli.arguments import add_data_dir, interval
 from cli.errors import CommandFailed
 from cli.server_file import find_server, read_server_file
 from wire.environment import data_dir
+from wire.redis_url import authorities
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -63,6 +64,10 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     known = find_server(environment, arguments.data_dir)
     settings = ServerSettings.from_environment(known)
     url = arguments.redis_url or _collector_redis_url(known, settings.redis_url)
+    try:
+        authorities(url)
+    except ValueError as error:
+        raise CommandFailed(f"--redis-url: {error}") from None
     try:
         with open_database(known) as engine, Redis.from_url(settings.redis_url, socket_timeout=10) as redis:
             # Before the transaction: a Redis that does not answer must not hold the database's lock.
@@ -152,6 +157,12 @@ def _instructions(name: str, url: str, host_key: str) -> str:
         "",
         "The key is that machine's secret: it is shown only now.",
     ]
+    file = authorities(url)
+    if file is not None:
+        lines.append(
+            f"Before that, copy {file} to the same place on that machine: it tells the real server from a false one by "
+            "it, and it is no secret."
+        )
     host = urlsplit(url).hostname
     if host in ("localhost", "::1") or (host or "").startswith("127."):
         lines.append(

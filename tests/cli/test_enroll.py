@@ -3,9 +3,11 @@ import os
 import re
 import shlex
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
 import redis
+import trustme
 from sqlalchemy import Engine
 
 from cli.main import main
@@ -14,6 +16,7 @@ from cli.server_file import ServerFile, write_server_file
 from store.engine import reading
 from store.enrollment import enrolled_hosts
 from store.hosts import find
+from tests.tls import authority_file, tls_in_front
 from wire import keys
 from wire.config import HostConfig, decode_config
 from wire.hostkey import parse_host_key
@@ -160,3 +163,27 @@ def test_a_key_that_cannot_be_written_enrolls_nobody(
     assert "host-key cannot be written: No such file or directory" in capsys.readouterr().err
     with reading(server) as connection:
         assert enrolled_hosts(connection) == []
+
+
+def test_a_host_of_a_server_with_tls_is_told_whom_to_trust(
+    server: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = trustme.CA()
+    file = authority_file(authority, tmp_path / "our ca.pem")
+    parts = urlsplit(redis_url)
+    with tls_in_front(parts.port or 0, authority.issue_cert("localhost")) as port:
+        url = f"rediss://:{parts.password}@localhost:{port}/0?ssl_ca_certs={quote(str(file))}"
+        monkeypatch.setenv("FLEETMEDIC_REDIS_URL", url)
+        assert main(["enroll", "web-1"]) == 0
+        told = capsys.readouterr().out
+        (line,) = [line for line in told.splitlines() if "FLEETMEDIC_HOST_KEY" in line]
+        with _as_printed(line) as client:
+            assert client.ping()
+    assert f"copy {file} to the same place on that machine" in told
+
+
+def test_a_url_for_the_host_that_would_not_be_verified_is_refused(
+    server: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["enroll", "web-1", "--redis-url", "rediss://db:6380/0?ssl_cert_reqs=none"]) == 1
+    assert "--redis-url: after its '?' only ssl_ca_certs=FILE may stand" in capsys.readouterr().err

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from wire.environment import SECRETS, SettingError, data_dir, number, text, with_secrets
+from wire.environment import SECRETS, SettingError, data_dir, number, redis_url, text, with_secrets
 
 
 @pytest.mark.parametrize("given", ["nan", "inf", "-1", "0.5", "11", "ten", "1,5"])
@@ -53,3 +53,22 @@ def test_a_secret_file_that_cannot_be_used_is_named(
         (tmp_path / "secret").write_bytes(content)
     with pytest.raises(SettingError, match=complaint):
         with_secrets({"FLEETMEDIC_HOST_KEY_FILE": str(tmp_path / "secret"), **beside})
+
+
+def test_the_url_of_redis_is_taken_as_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    url = f"rediss://:secret@db:6380/0?ssl_ca_certs={tmp_path / 'ca.pem'}"
+    assert redis_url({"FLEETMEDIC_REDIS_URL": url}) == url
+    assert redis_url({}) == "redis://127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("ssl_cert_reqs=none", "FLEETMEDIC_REDIS_URL cannot be used: .* not 'ssl_cert_reqs'"),
+        ("ssl_ca_certs=/no/ca.pem", "FLEETMEDIC_REDIS_URL: ssl_ca_certs names '/no/ca.pem', which cannot be read: No"),
+    ],
+)
+def test_a_url_of_redis_that_cannot_be_used_says_why(query: str, complaint: str) -> None:
+    with pytest.raises(SettingError, match=complaint):
+        redis_url({"FLEETMEDIC_REDIS_URL": f"rediss://:secret@db:6380/0?{query}"})
