@@ -12,7 +12,7 @@ from api.context import context
 from api.operations import operation
 from api.parsing import Cursor, Limit, Moment, read_cursor, unix_seconds, write_cursor
 from api.problems import Problem
-from api.references import HostReference, RowId, host_in_field, id_in_path
+from api.references import EVERY_HOST, HostReference, RowId, host_in_field, id_in_path
 from store import events
 from store.engine import reading
 
@@ -27,7 +27,7 @@ class _Cursor(NamedTuple):
 
 
 class EventsQuery(Struct, forbid_unknown_fields=True):
-    """Which events to list; ``since`` is when they opened at the earliest."""
+    """Which events to list: of one host by id or name, or of all; ``since`` is when they opened at the earliest."""
 
     type: Annotated[str, Meta(pattern="^[a-z_]{1,64}$")] | None = None
     severity: events.Severity | None = None
@@ -74,7 +74,7 @@ def event_filter(connection: Connection, asked: EventsQuery, *, hide_cleared: bo
         type=asked.type,
         severity=asked.severity,
         state=asked.state,
-        host_id=None if asked.host is None else host_in_field(connection, asked.host).id,
+        host_id=None if asked.host in (None, EVERY_HOST) else host_in_field(connection, asked.host).id,
         since=None if asked.since is None else unix_seconds(asked.since, "since"),
         hide_cleared=hide_cleared,
     )

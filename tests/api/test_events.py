@@ -87,6 +87,7 @@ def test_events_are_found_by_each_filter_and_by_all_together(client: FlaskClient
     assert _ids(client, "state=resolved") == [old]
     assert _ids(client, "host=web") == [disk, cpu, old]
     assert _ids(client, f"host={db}") == [down]
+    assert _ids(client, "host=*") == _ids(client, "")
     assert _ids(client, f"since={NOW - 50}") == [down, disk]
     assert _ids(client, "since=2027-01-15T07:59:10Z") == [down, disk]
     assert _ids(client, f"type=disk_full&severity=critical&state=open&host=web&since={NOW - 60}") == [disk]
