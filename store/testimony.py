@@ -1,0 +1,67 @@
+"""What the store says it has, row by row, in plain SQL: for an oracle, which must not share code with what wrote it."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+_SNAPSHOTS = text("SELECT * FROM snapshots ORDER BY host_id, incarnation, sequence")
+_GAPS = text("SELECT host_id, incarnation, first_sequence, last_sequence, reason FROM gaps")
+_EVENTS = text(
+    "SELECT host_id, type, subject, severity, state, first_value, peak_value, opened_at FROM events ORDER BY id"
+)
+
+
+class StoredSnapshot(NamedTuple):
+    """A row of ``snapshots``."""
+
+    host_id: int
+    incarnation: int
+    sequence: int
+    received_at: float
+    metrics: dict[str, float | None]
+    """Every other column by name: the core metrics among them."""
+
+
+class StoredGap(NamedTuple):
+    """A row of ``gaps``."""
+
+    host_id: int
+    incarnation: int
+    first_sequence: int
+    last_sequence: int
+    reason: str
+
+
+class StoredEvent(NamedTuple):
+    """A row of ``events``."""
+
+    host_id: int
+    type: str
+    subject: str
+    severity: str
+    state: str
+    first_value: float | None
+    peak_value: float | None
+    opened_at: float
+
+
+def stored_snapshots(connection: Connection) -> list[StoredSnapshot]:
+    """Return all snapshots, of each host in the order of its numbers."""
+    found = []
+    for row in connection.execute(_SNAPSHOTS).mappings():
+        metrics = dict(row)
+        host_id, incarnation, sequence, received_at = map(
+            metrics.pop, ("host_id", "incarnation", "sequence", "received_at")
+        )
+        found.append(StoredSnapshot(host_id, incarnation, sequence, received_at, metrics))
+    return found
+
+
+def stored_gaps(connection: Connection) -> list[StoredGap]:
+    """Return all declared gaps."""
+    return [StoredGap(*row) for row in connection.execute(_GAPS)]
+
+
+def stored_events(connection: Connection) -> list[StoredEvent]:
+    """Return all events, oldest first."""
+    return [StoredEvent(*row) for row in connection.execute(_EVENTS)]
