@@ -84,6 +84,7 @@ def create_app(settings: ServerSettings, station: Station, children: int, queues
             settings.batch_entries,
             settings.inbox_cap_entries,
             consumer.check,
+            consumer.drains,
         )
 
     app.make_listener = make_listener

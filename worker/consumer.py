@@ -11,6 +11,8 @@ from typing import Any
 import redis
 from celery.worker import state
 
+from wire import keys
+
 log = logging.getLogger(__name__)
 
 # A message is taken within milliseconds, or when a child ends the drain that it is at.
@@ -25,6 +27,12 @@ class Consumer:
         self._worker = worker
         self._taken = 0
         self._deaf_since: float | None = None
+
+    def drains(self) -> dict[str, list[int]]:
+        """Return the shards of the drains that it has taken and that are not over, by their tokens."""
+        # A copy at once: the consumer's own thread goes on.
+        taken = [request.args for request in list(state.requests.values()) if request.name == keys.TASK_DRAIN]
+        return {token: shards for shards, token in taken}
 
     def check(self, waiting_messages: int, at: float) -> None:
         """Make it connect again when it is deaf, given how many messages wait at this moment of monotonic time."""

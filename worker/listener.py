@@ -22,7 +22,7 @@ from worker.inbox import Inbox, Waiting
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
-# A worker keeps its bells ringing while it lives; when it dies, others may ring after this long.
+# Whoever drains keeps the bells ringing while it lives; when it dies, or never was, others may ring after this long.
 _BELL_SECONDS = 5
 # Longer than Celery lets a task run: by then its message is lost.
 _LONGEST_DRAIN_SECONDS = 130.0
@@ -52,11 +52,12 @@ class Listener:
         batch_entries: int,
         cap_entries: int,
         check_consumer: Callable[[int, float], None] = lambda *_: None,
+        drains_here: Callable[[], Mapping[str, list[int]]] = dict,
     ) -> None:
         """Listen to this inbox.
 
         ``send`` takes a task's name and arguments; ``check_consumer`` hears every second how many messages wait, and
-        the monotonic time.
+        the monotonic time; ``drains_here`` gives the shards of the drains that this worker has taken, by token.
         """
         self._inbox = inbox
         self._send = send
@@ -64,7 +65,9 @@ class Listener:
         self._batch_entries = batch_entries
         self._cap_entries = cap_entries
         self._check_consumer = check_consumer
+        self._drains_here = drains_here
         self._tokens: dict[str, Doorbell] = {}
+        self._drains: dict[str, Doorbell] = {}
         self._turn = 0
         self._failing = False
         self._stopped = threading.Event()
@@ -104,10 +107,9 @@ class Listener:
         self._turn += 1
         self._inbox.ask_to_wait([row.shard for row in waiting if row.length > self._cap_entries])
         if self._turn % round(1 / _LOOK_SECONDS) == 0:
-            self._inbox.keep_ringing(
-                (shard for doorbell in self._tokens.values() for shard in doorbell.shards), _BELL_SECONDS
-            )
-            self._check_consumer(self._inbox.messages(keys.QUEUE_INGEST), now)
+            messages = self._inbox.messages(keys.QUEUE_INGEST)
+            self._inbox.keep_ringing(self._attended(messages, now), _BELL_SECONDS)
+            self._check_consumer(messages, now)
             for duty, period_seconds in DUTIES.items():
                 if self._inbox.is_due(duty, period_seconds):
                     self._send(duty, [])
@@ -118,6 +120,18 @@ class Listener:
             if rung:
                 self._tokens[token] = Doorbell(rung, now)
                 self._send(keys.TASK_DRAIN, [rung, token])
+
+    def _attended(self, messages: int, now: float) -> set[int]:
+        """Return the shards whose bells are to go on: drained here, or rung for while a message waits in the queue.
+
+        A message that is in no queue was taken by a worker, which keeps its bells ringing then; or it is lost.
+        """
+        here = self._drains_here()
+        self._drains = {token: self._drains.get(token) or Doorbell(shards, now) for token, shards in here.items()}
+        attended = [one for one in self._drains.values() if now - one.rung_at < _LONGEST_DRAIN_SECONDS]
+        if messages:
+            attended += self._tokens.values()
+        return {shard for doorbell in attended for shard in doorbell.shards}
 
 
 def pack(waiting: Iterable[Waiting], batch_entries: int, doorbells: int, turn: int) -> list[list[int]]:

@@ -5,6 +5,7 @@ import pytest
 import redis
 from celery.worker import state
 
+from wire import keys
 from worker.consumer import Consumer
 
 
@@ -16,6 +17,15 @@ def calls() -> list[object]:
 @pytest.fixture
 def consumer(calls: list[object]) -> Consumer:
     return Consumer(SimpleNamespace(consumer=SimpleNamespace(call_soon=calls.append)))
+
+
+def test_it_tells_which_shards_its_worker_drains(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {
+        "1": SimpleNamespace(name=keys.TASK_DRAIN, args=[[3, 4], "token"]),
+        "2": SimpleNamespace(name=keys.TASK_SWEEP, args=[]),
+    }
+    monkeypatch.setattr(state, "requests", taken)
+    assert consumer.drains() == {"token": [3, 4]}
 
 
 def test_messages_that_nobody_takes_for_long_make_it_connect_again(consumer: Consumer, calls: list[object]) -> None:

@@ -69,6 +69,31 @@ def test_of_two_listeners_one_rings_for_each_duty(redis_url: str) -> None:
         assert sorted(sent) == sorted(DUTIES)
 
 
+@pytest.mark.parametrize(
+    ("messages", "drains_here", "rings"),
+    [
+        # The message waits in the queue; or this worker drains.
+        (1, {}, True),
+        (0, {"token": [3]}, True),
+        # Another worker took it, and keeps the bell ringing then; or it is lost.
+        (0, {}, False),
+    ],
+)
+def test_a_bell_is_kept_ringing_by_who_drains_and_while_its_message_waits(
+    messages: int, drains_here: dict[str, list[int]], rings: bool, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        listener = Listener(Inbox(client), lambda *_: None, 1, 100, 1000, drains_here=lambda: drains_here)
+        client.rpush(keys.inbox(3), b"entry")
+        listener.look()
+        if messages:
+            client.rpush(keys.QUEUE_INGEST, b"message")
+        client.expire(keys.bell(3), 2)
+        for _ in range(20):
+            listener.look()
+        assert (client.ttl(keys.bell(3)) > 2) == rings
+
+
 def test_bells_that_came_back_with_redis_are_not_kept_ringing(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with redis.Redis.from_url(redis_url) as client:
         inbox = Inbox(client)
