@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 WINDOW_ENTRIES = 256
 """The most entries that wait for an acknowledgement; more stay in the spool. Bounds what one host takes of Redis."""
 WINDOW_BYTES = 1024 * 1024
+CROWDED_ENTRIES = 100_000
+"""An inbox with more entries than this is one that nobody empties: what is in it need not be sent again."""
 CATCH_UP_SECONDS = 0.25
 """Between two round trips while there is more to push than one window holds."""
 LEAST_RESEND_SECONDS = 3.0
@@ -61,6 +63,7 @@ class Pusher:
         self._fruitless = 0
         self._knows_position = False
         self._full = False
+        self._crowded = False
         self._ack: bytes | None = None
         self._behind_since: float | None = None
         self._new_incarnation_at = -NEW_INCARNATION_SECONDS
@@ -150,7 +153,10 @@ class Pusher:
             self._go_back()
         entries = self._sealed(at, now) if self._knows_position else []
         commands: list[Sequence[str | bytes]] = [("RPUSH", self._inbox, *entries)] if entries else []
-        ack, config, full = self._link.exchange([*commands, *self._asks])[-3:]
+        *pushed, ack, config, full = self._link.exchange([*commands, *self._asks])
+        # RPUSH tells how long the list is now: where no worker lives to say that the inbox is full, that says it.
+        if pushed:
+            self._crowded = isinstance(pushed[0], int) and pushed[0] > CROWDED_ENTRIES
         news = self._desired.update(_bytes_or_none(config))
         self._full = full is not None
         before = self._spool.acknowledged
@@ -168,7 +174,9 @@ class Pusher:
         if self._waiting_since is not None and at - self._waiting_since > self._patience():
             self._resends += 1
             self._go_back()
-        room = WINDOW_ENTRIES - (self._pushed - self._spool.acknowledged)
+        if self._crowded and self._waiting_since is not None:
+            return []
+        room = 1 if self._crowded else WINDOW_ENTRIES - (self._pushed - self._spool.acknowledged)
         items = self._spool.read(self._pushed, room, WINDOW_BYTES) if room > 0 else []
         if items:
             self._pushed = items[-1].ordinal
@@ -204,6 +212,7 @@ class Pusher:
             standing = self._spool.acknowledge(incarnation, sequence)
             if self._spool.acknowledged > before:
                 self._resends = 0
+                self._crowded = False
                 self._waiting_since = at if self._pushed > self._spool.acknowledged else None
                 self._pushed = max(self._pushed, self._spool.acknowledged)
         if lost:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from collector import push
 from collector.desired import DesiredConfig
 from collector.link import Link, LinkDown
 from collector.push import LEAST_RESEND_SECONDS, WINDOW_ENTRIES, Pusher
@@ -213,6 +214,38 @@ def test_a_full_inbox_gets_nothing_until_it_is_not(host: Host, worker: Worker) -
     assert worker.bodies == []
     worker.client.delete(FULL)
     run(host, worker, 2)
+    assert worker.bodies == everything(host)
+
+
+def test_into_an_inbox_that_nobody_empties_a_host_pushes_no_more_than_to_look_whether_that_changed(
+    host: Host, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "CROWDED_ENTRIES", 3)
+    host.collect(5)
+    host.round_trip()
+    an_hour = range(int(3600 / INTERVAL))
+    for _ in an_hour:
+        host.collect()
+        host.round_trip()
+    looks = len(worker.inbox()) - 5
+    assert 5 <= looks <= 12
+    worker.drain()
+    for _ in range(2 * 4):
+        host.round_trip()
+        worker.drain()
+    assert worker.bodies == everything(host)
+
+
+def test_a_crowded_inbox_that_was_lost_is_filled_again(
+    host: Host, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "CROWDED_ENTRIES", 3)
+    host.collect(5)
+    host.round_trip()
+    worker.client.flushall()
+    for _ in range(10):
+        host.round_trip()
+        worker.drain()
     assert worker.bodies == everything(host)
 
 
