@@ -67,6 +67,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     scripts.add_argument("--json", action="store_true", help="print one JSON object")
     scripts.set_defaults(bench_run=_scripts)
+    description = "what hosts notice of one that floods, in the same shard and in another"
+    flood = benches.add_parser("flood", help=description, description=description[0].upper() + description[1:] + ".")
+    _add_database(flood)
+    flood.add_argument(
+        "--seconds",
+        type=whole_number(1, 3600),
+        default=10,
+        metavar="S",
+        help="of each of three measurements: without a flood and with two (default: %(default)s)",
+    )
+    flood.add_argument("--json", action="store_true", help="print one JSON object")
+    flood.set_defaults(bench_run=_flood)
     description = "what the collector costs on this machine, beside node_exporter where that is installed"
     collector = benches.add_parser(
         "collector", help=description, description=description[0].upper() + description[1:] + "."
@@ -161,6 +173,32 @@ node_exporter  {beside}"""
 
 def _faults(arguments: Namespace, environment: Mapping[str, str]) -> int:
     return faults.run(arguments, environment, _speaker())
+
+
+def _flood(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    from cli.bench import flood
+
+    figures = flood.run(flood.Plan(arguments.database, arguments.seconds), environment, _speaker())
+    print(json.dumps(figures, indent=2) if arguments.json else _summary_of_flood(figures))
+    return 0
+
+
+def _summary_of_flood(figures: Mapping[str, Any]) -> str:
+    lines = [
+        f"{figures['database_version']}, {figures['hosts']} hosts at 1 s, the flood named after "
+        f"{figures['named_after_seconds']:g} s",
+        "",
+        "from push to acknowledgement, p50 / p99       same shard       other shard   taken in of the flood",
+    ]
+    for title, name in (
+        ("without a flood", "without"),
+        ("with 1,000 a second", "with_1000_a_second"),
+        ("with 100,000 at once every 2 s", "with_100000_at_once"),
+    ):
+        one = figures[name]
+        same, other = (f"{one[shard]['p50_ms']} / {one[shard]['p99_ms']} ms" for shard in ("same_shard", "other_shard"))
+        lines.append(f"{title:<38} {same:>17} {other:>17} {one['taken_in_of_the_flood_a_second']:>19g} /s")
+    return "\n".join(lines)
 
 
 def _ingest(arguments: Namespace, environment: Mapping[str, str]) -> int:
