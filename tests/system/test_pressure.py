@@ -21,8 +21,8 @@ from worker.ingest import drain
 HOSTS = 6
 CAP_ENTRIES = 20
 # What one host pushes until it has seen that its inbox is over the cap.
-ON_THEIR_WAY = 80
-MORE = 150
+ON_THEIR_WAY = 60
+MORE = 100
 
 
 def inboxes(client: "redis.Redis") -> dict[int, int]:
