@@ -19,7 +19,7 @@ from cli.own_redis import prepare_redis
 from cli.ports import is_wildcard
 from cli.private_files import kept_secret
 from cli.redis_server import RedisServer, wait_until_answering, without_credentials
-from cli.redis_users import ensure_redis_users
+from cli.redis_users import connect_to_enroll, ensure_redis_users
 from cli.server_file import ServerFile, write_server_file
 from cli.supervisor import Supervisor
 from cli.tables import percent
@@ -140,7 +140,7 @@ def _prepare_database(plan: Plan, environment: Mapping[str, str], server_url: st
             enrolled = enrolled_hosts(connection)
             own = ensure_own_host(connection, enrolled, plan.folder / "host-key", socket.gethostname(), time.time())
             link = sign_in_link(connection, plan.api_url, time.time())
-    with redis.Redis.from_url(server_url) as client:
+    with connect_to_enroll(server_url) as client:
         # A Redis that lost its data, or has no file for users, knows nobody: the database does.
         users = {host.id: host.key for host in (*enrolled, own)}
         if not ensure_redis_users(client, list(users.items())):

@@ -15,6 +15,7 @@ from cli.errors import CommandFailed
 from cli.private_files import write_private
 
 _FIRST_USABLE_MAJOR = 7
+_MOST_CLIENTS = 65_000
 
 
 class RedisUnavailable(CommandFailed):
@@ -99,6 +100,8 @@ def redis_command(folder: Path, password: str, host: str, port: int, *, append_o
         f'appendonly {"yes" if append_only else "no"}\nappendfsync everysec\nsave ""\n'
         "auto-aof-rewrite-min-size 256mb\nauto-aof-rewrite-percentage 300\n"
         "maxmemory-policy noeviction\ntcp-keepalive 60\n"
+        # Each collector stays connected. Redis lowers the first to what the limit of open files allows, and runs.
+        f"maxclients {_MOST_CLIENTS}\ntcp-backlog 4096\n"
         f"logfile {_quoted(folder / 'redis.log')}\n",
     )
     return [str(find_redis_server()), str(config)]

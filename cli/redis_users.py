@@ -6,6 +6,10 @@ import redis
 
 from wire import keys
 
+_USERS_AT_ONCE = 5000
+# ACL SAVE writes all users anew; of a million it takes longer than a client usually waits.
+_SAVE_SECONDS = 60
+
 
 def redis_rules(host_id: int, key: bytes, database: int = 0) -> list[str]:
     """Return the ACL rules of a host's user (redis.io/docs/latest/operate/oss_and_stack/management/security/acl).
@@ -27,20 +31,26 @@ def redis_rules(host_id: int, key: bytes, database: int = 0) -> list[str]:
     ]
 
 
+def connect_to_enroll(url: str) -> redis.Redis:
+    """Return a client that waits until Redis has written the users of a very large fleet. Raises ValueError."""
+    return redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=_SAVE_SECONDS)
+
+
 def ensure_redis_users(client: redis.Redis, hosts: Sequence[tuple[int, bytes]]) -> bool:
     """Make or renew the user of each (host id, key); say whether they outlive a restart of that Redis.
 
     They do not when it was started without an ``aclfile``. Raises redis.RedisError.
     """
     database = int(client.connection_pool.connection_kwargs.get("db") or 0)
-    pipeline = client.pipeline(transaction=False)
-    for host_id, key in hosts:
-        rules = redis_rules(host_id, key, database)
-        pipeline.execute_command("ACL", "SETUSER", keys.redis_user(host_id), *rules)  # type: ignore[no-untyped-call]
-    # Not raised by the pipeline, whose message would show the command with the password in it.
-    for answer in pipeline.execute(raise_on_error=False):
-        if isinstance(answer, redis.RedisError):
-            raise answer
+    for place in range(0, len(hosts), _USERS_AT_ONCE):
+        pipeline = client.pipeline(transaction=False)
+        for host_id, key in hosts[place : place + _USERS_AT_ONCE]:
+            rules = redis_rules(host_id, key, database)
+            pipeline.execute_command("ACL", "SETUSER", keys.redis_user(host_id), *rules)  # type: ignore[no-untyped-call]
+        # Not raised by the pipeline, whose message would show the command with the password in it.
+        for answer in pipeline.execute(raise_on_error=False):
+            if isinstance(answer, redis.RedisError):
+                raise answer
     try:
         client.acl_save()
     except redis.ResponseError as error:

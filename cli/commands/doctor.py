@@ -22,6 +22,7 @@ from wire.text import visible
 _MOST_CLOCK_SKEW_SECONDS = 5.0
 # A worker is at its periodic duties every five seconds.
 _MOST_IDLE_SECONDS = 60.0
+_FULL_SHARE = 0.9
 
 Environment = Mapping[str, str]
 
@@ -79,11 +80,18 @@ def _redis(known: Environment) -> str:
     with _redis_of(known) as client:
         version = str(client.info("server")["redis_version"])
         policy = client.config_get("maxmemory-policy")["maxmemory-policy"]
+        clients = client.info("clients")
     if int(version.partition(".")[0]) < 7:
         raise CommandFailed(f"Redis {version}: 7 or newer is needed, for rights on single keys")
     if policy != "noeviction":
         raise CommandFailed(f"Redis evicts keys ({policy}), snapshots too: set its maxmemory-policy to noeviction")
-    return version
+    connected, most = clients["connected_clients"], clients["maxclients"]
+    if connected > _FULL_SHARE * most:
+        raise CommandFailed(
+            f"{connected} of {most} connections are taken, each collector needs one: raise its maxclients, and the "
+            "limit of open files that it runs under"
+        )
+    return f"{version}, {connected} of {most} connections"
 
 
 def _clock(known: Environment) -> str:

@@ -52,10 +52,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     """Enroll the host in the database and in Redis, both or neither."""
-    from redis import Redis, RedisError
+    from redis import RedisError
 
     import migrations
     from cli.database import open_database
+    from cli.redis_users import connect_to_enroll
     from store.engine import writing
     from store.enrollment import EnrollmentRefused
     from store.settings import ServerSettings
@@ -69,7 +70,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     except ValueError as error:
         raise CommandFailed(f"--redis-url: {error}") from None
     try:
-        with open_database(known) as engine, Redis.from_url(settings.redis_url, socket_timeout=10) as redis:
+        with open_database(known) as engine, connect_to_enroll(settings.redis_url) as redis:
             # Before the transaction: a Redis that does not answer must not hold the database's lock.
             redis.ping()
             if migrations.current(engine) != migrations.head():

@@ -2,6 +2,7 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 from sqlalchemy import Engine
 
 from cli.main import main
@@ -82,3 +83,16 @@ def test_a_server_without_a_worker_is_told(
     verdicts = _verdicts(capsys)
     assert told in verdicts["worker"]
     assert [check for check, verdict in verdicts.items() if verdict.startswith("FAILED")] == ["worker"]
+
+
+def test_a_redis_that_soon_has_no_connection_left_is_told(
+    healthy: None, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        usual = client.config_get("maxclients")["maxclients"]
+        client.config_set("maxclients", client.info("clients")["connected_clients"] + 1)
+        try:
+            assert main(["doctor"]) == 1
+        finally:
+            client.config_set("maxclients", usual)
+    assert "raise its maxclients" in _verdicts(capsys)["redis"]

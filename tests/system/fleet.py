@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import redis
 from sqlalchemy import Engine
 
 from cli.redis_server import without_credentials
-from cli.redis_users import ensure_redis_users
+from cli.redis_users import connect_to_enroll, ensure_redis_users
 from collector.desired import DesiredConfig
 from collector.link import Link
 from collector.push import Pusher
@@ -31,26 +30,36 @@ _READING_SECONDS = 0.02
 _INTERVAL_SECONDS = 0.5
 
 
-def enroll_hosts(engine: Engine, redis_url: str, count: int) -> list[EnrolledHost]:
-    """Enroll hosts in the store and give each its Redis user."""
+def enroll_hosts(
+    engine: Engine, redis_url: str, count: int, strangers: Sequence[tuple[int, bytes]] = ()
+) -> list[EnrolledHost]:
+    """Enroll hosts in the store and give each its Redis user; ``strangers`` (id, key) get one without being there."""
     with writing(engine) as connection:
         hosts = [enroll(connection, f"host-{secrets.token_hex(4)}", now=time.time()) for _ in range(count)]
-    with redis.Redis.from_url(redis_url) as client:
-        ensure_redis_users(client, [(host.id, host.key) for host in hosts])
+    with connect_to_enroll(redis_url) as client:
+        ensure_redis_users(client, [*((host.id, host.key) for host in hosts), *strangers])
     return hosts
 
 
 class SimulatedHost:
     """A collector but for what it reads; it pushes in a thread of its own, as the real one does."""
 
-    def __init__(self, host: EnrolledHost, folder: Path, redis_url: str, spool_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        host: EnrolledHost,
+        folder: Path,
+        redis_url: str,
+        spool_bytes: int = 64 * 1024 * 1024,
+        interval_seconds: float = _INTERVAL_SECONDS,
+    ) -> None:
         self.id = host.id
         self.ledger: Ledger = {}
         self.spool = Spool(folder, spool_bytes, time.time())
         self._random = random.Random(host.id)
+        self._interval_seconds = interval_seconds
         link = Link(without_credentials(redis_url), host.id, host.key)
         desired = DesiredConfig(folder / "config.json")
-        self._pusher = Pusher(host.id, host.key, link, self.spool, desired, _INTERVAL_SECONDS)
+        self._pusher = Pusher(host.id, host.key, link, self.spool, desired, interval_seconds)
         self._pushing = threading.Thread(target=self._pusher.run, args=(lambda: None,))
         self._pushing.start()
 
@@ -59,7 +68,7 @@ class SimulatedHost:
         values = tuple(self._random.randrange(160) / 4 for _ in CATALOGUE)
         now = time.time()
         core = pack_core({metric.name: value for metric, value in zip(CATALOGUE, values, strict=True)})
-        sequence = self.send(Snapshot(SNAPSHOT_VERSION, now, _INTERVAL_SECONDS, core))
+        sequence = self.send(Snapshot(SNAPSHOT_VERSION, now, self._interval_seconds, core))
         self.ledger[self.id, self.spool.incarnation, sequence] = values
 
     def send(self, snapshot: Snapshot) -> int:
