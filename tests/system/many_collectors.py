@@ -43,7 +43,10 @@ _PATIENCE_SECONDS = 300.0
 _FIRST_STRANGER = 10**9
 _MEBIBYTE = 2**20
 _HEARD_SINCE = text("SELECT count(*) FROM host_state WHERE received_at > :since")
-_COUNTS = text("SELECT count(*), count(DISTINCT (host_id, incarnation, sequence)) FROM snapshots")
+_COUNTS = text(
+    "SELECT (SELECT count(*) FROM snapshots), "
+    "(SELECT count(*) FROM (SELECT DISTINCT host_id, incarnation, sequence FROM snapshots) AS different)"
+)
 
 
 def collect(
