@@ -63,7 +63,9 @@ def collect(
     logging.disable()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    simulated = [SimulatedHost(host, folder / f"host-{host.id}", url, interval_seconds=interval_seconds) for host in hosts]
+    simulated = [
+        SimulatedHost(host, folder / f"host-{host.id}", url, interval_seconds=interval_seconds) for host in hosts
+    ]
     began = time.monotonic()
     for number in itertools.count():
         due = began + number * interval_seconds / len(simulated)
