@@ -5,7 +5,7 @@ import hmac
 import zlib
 
 SHARDS = 64
-"""The unit of order and of parallelism. A change needs empty inboxes (docs/operations.md)."""
+"""The unit of order and of parallelism. Another number needs new ids: docs/decisions/0012-number-of-shards.md."""
 
 QUEUE_INGEST = "ingest"
 QUEUE_SCRIPTS = "scripts"

@@ -42,6 +42,9 @@ from tests.system.fleet import SimulatedHost, enroll_hosts
 _PATIENCE_SECONDS = 300.0
 _FIRST_STRANGER = 10**9
 _MEBIBYTE = 2**20
+_SNAPSHOTS_BYTES = text(
+    "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'snapshots%'"
+)
 _HEARD_SINCE = text("SELECT count(*) FROM host_state WHERE received_at > :since")
 _COUNTS = text(
     "SELECT (SELECT count(*) FROM snapshots), "
@@ -204,6 +207,11 @@ def measure(
         found["produced"] = fleet.rest()
         wait_until(lambda: counts(engine)[1] >= found["produced"], seconds=_PATIENCE_SECONDS)
         found["stored"], found["distinct"] = counts(engine)
+        if engine.dialect.name == "postgresql":
+            with reading(engine) as connection:
+                found["postgres_bytes_per_snapshot"] = round(
+                    connection.execute(_SNAPSHOTS_BYTES).scalar_one() / found["stored"]
+                )
         found["rejected_connections"] = int(own.client.info("stats")["rejected_connections"])
     return found
 
