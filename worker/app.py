@@ -124,7 +124,7 @@ def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUE
     publish_catalogue(engine, templates, time.time())
     # The children are forked from here and must not share a connection.
     engine.dispose()
-    # A drain makes objects by the ten thousand, none of them in a cycle: to look through them all costs, and finds nothing.
+    # A drain makes objects by the ten thousand, none of them in a cycle: to look through them all finds nothing.
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     station = Station(settings, engine, Inbox(connect_redis(settings)), templates, time.time)
