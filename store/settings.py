@@ -41,7 +41,7 @@ class ServerSettings:
             redis_url=env.redis_url(environment),
             database_url=env.text(environment, "FLEETMEDIC_DATABASE_URL", f"sqlite:///{data_dir / 'fleetmedic.db'}"),
             admin_token=env.text(environment, "FLEETMEDIC_ADMIN_TOKEN", ""),
-            batch_entries=int(env.number(environment, "FLEETMEDIC_BATCH_ENTRIES", 4000, 1, 100_000)),
+            batch_entries=int(env.number(environment, "FLEETMEDIC_BATCH_ENTRIES", 8000, 1, 100_000)),
             inbox_cap_entries=int(env.number(environment, "FLEETMEDIC_INBOX_CAP_ENTRIES", 100_000, 1)),
             retention=Retention(
                 3600 * env.number(environment, "FLEETMEDIC_RETENTION_RAW_HOURS", 48, 1),
