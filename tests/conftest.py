@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ try:
     from tests.browser import Browsers, running_browsers
 except ImportError:
     collect_ignore = ["api", "cli", "dashboard", "store", "system", "worker"]
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and so would be all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
