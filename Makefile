@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-hosts test-server test-system browser check lock
+.PHONY: help setup run test test-hosts test-server test-faults test-system browser check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -37,22 +37,28 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: check .venv-base/base.stamp dashboard/vendor/modules.stamp browser ## all checks and tests; the base package also alone
-	@$(MAKE) --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
-	  test-hosts test-server test-system
+# Side by side what may be: of the tests as many lanes as take about the same time, since each of them often waits.
+side_by_side = @$(MAKE) --no-print-directory --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+
+test: setup ## all checks and tests; the base package also alone
+	$(side_by_side) check .venv-base/base.stamp browser
+	$(side_by_side) test-hosts test-server test-faults test-system
 	.venv/bin/pytest -m quiet tests/system
 
-# Three at a time, since each of them often waits.
 host_tests := tests/wire tests/collector tests/store tests/worker
 test-hosts:
 	.venv-base/bin/pytest -q tests/wire tests/collector
 	.venv/bin/pytest $(host_tests)
 
 test-server:
-	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) tests/system)
+	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) tests/cli tests/system)
+
+fault_tests := tests/system/test_faults.py
+test-faults:
+	.venv/bin/pytest $(fault_tests) tests/cli
 
 test-system:
-	.venv/bin/pytest -m "not quiet" tests/system
+	.venv/bin/pytest -m "not quiet" $(addprefix --ignore ,$(fault_tests)) tests/system
 
 browser:
 	@command -v chromium > /dev/null || \

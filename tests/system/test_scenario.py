@@ -10,9 +10,10 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import pytest
@@ -140,6 +141,8 @@ def watchers(
         }
         go_through(list(watchers.values()), tmpfs)
         yield watchers
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Up.stop, (on_sqlite, on_postgres)))
 
 
 def go_through(watchers: list[Watcher], tmpfs: Path | None) -> None:
@@ -171,23 +174,32 @@ def go_through(watchers: list[Watcher], tmpfs: Path | None) -> None:
                 event_id=watcher.opened["cpu_high"]["id"],
                 parameters={"pid": process.pid, "start_time": process.create_time()},
             )
-            watcher.plan = watcher.run_script(watcher.script, "plan")
-            watcher.survived_plan = burner.poll() is None
             if tmpfs:
                 watcher.disk_script = watcher.get(f"/api/v1/scripts/{watcher.opened['disk_full']['script_id']}")
                 watcher.disk_plan = watcher.run_script(watcher.disk_script, "plan")
+        run_scripts(watchers, "plan")
+        for watcher, burner in zip(watchers, burners, strict=True):
+            watcher.survived_plan = burner.poll() is None
         for watcher in watchers:
             for event_type in wanted - {"cpu_spike"}:
                 row = watcher.page.get_by_test_id("open-events").get_by_text(event_type).first
                 expect(row).to_be_visible(timeout=10_000)
             assert watcher.page.evaluate(NOT_RELOADED)
+        run_scripts(watchers, "apply")
         for watcher, burner in zip(watchers, burners, strict=True):
-            watcher.apply = watcher.run_script(watcher.script, "apply")
             watcher.survived_apply = burner.poll() is None
         if tmpfs:
             (tmpfs / BIG_FILE).unlink()
         for watcher in watchers:
             watcher.resolved = watcher.wait_for("resolved", wanted)
+
+
+def run_scripts(watchers: list[Watcher], mode: Literal["plan", "apply"]) -> None:
+    """Run the scripts of all at the same time: each measures for some seconds."""
+    with ThreadPoolExecutor() as pool:
+        runs = pool.map(lambda watcher: watcher.run_script(watcher.script, mode), watchers)
+    for watcher, run in zip(watchers, runs, strict=True):
+        setattr(watcher, mode, run)
 
 
 @pytest.fixture(params=DATABASES)
