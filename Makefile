@@ -60,13 +60,14 @@ test-faults:
 test-system:
 	.venv/bin/pytest -m "not quiet" $(addprefix --ignore ,$(fault_tests)) tests/system
 
+# Playwright runs on a Node.js of its own, which needs libatomic1.
 browser:
 	@command -v chromium > /dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 	  echo "Installing Debian's chromium for the tests of the page"; \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium > /dev/null; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium libatomic1 > /dev/null; \
 	else \
-	  echo "Tests of the page are skipped without Chromium: sudo apt-get install chromium"; \
+	  echo "Tests of the page are skipped without Chromium: sudo apt-get install chromium libatomic1"; \
 	fi
 
 lock: ## rebuild requirements/*.txt from pyproject.toml (needs uv)

@@ -36,7 +36,7 @@ def chromium() -> str:
     """Return the path of Debian's Chromium; skip the test where there is none, but fail where CI is set."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        message = "no Chromium: apt-get install chromium"
+        message = "no Chromium: apt-get install chromium libatomic1"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -129,7 +130,9 @@ def script(service: str, **paths: Path) -> str:
 def make_secrets(folder: Path) -> dict[str, str]:
     for name in ("redis", "postgres", "api"):
         (folder / name).mkdir(exist_ok=True)
-    subprocess.run(["sh", "-euc", script("secrets", secrets=folder)], check=True)
+    # The image has a python on its PATH, Debian has none.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-euc", script("secrets", secrets=folder)], env={"PATH": path}, check=True)
     return {str(file.relative_to(folder)): file.read_text().strip() for file in folder.rglob("*") if file.is_file()}
 
 

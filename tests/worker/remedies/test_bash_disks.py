@@ -45,6 +45,8 @@ def test_a_filesystem_without_anything_safe_to_remove_is_only_measured(tmp_path:
 
 def as_var_tmp(mount: Path) -> list[str]:
     """Return the command that has what it runs see the small filesystem as /var/tmp."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+        pytest.skip("mounts of one's own cannot be had here, as in a chroot")
     return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /var/tmp && exec "$@"', str(mount)]
 
 
