@@ -45,7 +45,7 @@ def add(connection: Connection, table: Table, aggregates: Aggregates) -> None:
     """Add to what the table has of these hosts and buckets."""
     if len(aggregates):
         there = _take(connection, table, aggregates)
-        _insert(connection, table, merged([aggregates, unpack(there, len(NAMES))]) if there else aggregates)
+        insert(connection, table, merged([aggregates, unpack(there, len(NAMES))]) if there else aggregates)
 
 
 def read_hosts(connection: Connection, table: Table, host_ids: Sequence[int], start: float, end: float) -> Aggregates:
@@ -130,7 +130,8 @@ def _take(connection: Connection, table: Table, of: Aggregates) -> list[Stored]:
         return [Stored(*row) for key in zip(host_ids, starts, strict=True) for row in cursor.execute(statement, key)]
 
 
-def _insert(connection: Connection, table: Table, aggregates: Aggregates) -> None:
+def insert(connection: Connection, table: Table, aggregates: Aggregates) -> None:
+    """Write aggregates of hosts and buckets that the table does not have yet."""
     values, is_partial = pack(aggregates)
     counts = aggregates.count.astype("<i4")
     if connection.dialect.name == "postgresql":

@@ -28,6 +28,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 import migrations
+from cli.bench.client import Client
 from cli.bench.parts import Worker, own_database, own_redis, running_api, running_worker
 from cli.errors import CommandFailed
 from store.benchmark import enroll_simulated, tally_scripts, version
@@ -144,34 +145,16 @@ def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack)
 
 
 class Asker:
-    """Asks the API for a script, over a connection of each thread's own."""
+    """Asks the API for a script."""
 
     def __init__(self, port: int, token: str) -> None:
-        self._port = port
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._client = Client(port, token)
         self._body = json.dumps(_ASKED)
-        self._local = threading.local()
 
     def ask(self) -> tuple[int, dict[str, Any]]:
         """Return the status and the document of the answer."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        try:
-            return self._ask_over(connection)
-        except ConnectionError:
-            # The server closes a connection that rested; nothing was asked on it.
-            return self._ask_over(connection)
-
-    def _ask_over(self, connection: http.client.HTTPConnection) -> tuple[int, dict[str, Any]]:
-        try:
-            connection.request("POST", "/api/agent/generate-script", self._body, self._headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        except (OSError, http.client.HTTPException):
-            # The next request opens it anew.
-            connection.close()
-            raise
+        status, answer = self._client.ask("POST", "/api/agent/generate-script", self._body)
+        return status, json.loads(answer)
 
 
 def _at_pace(asker: Asker, rate: int, seconds: float) -> Answers:

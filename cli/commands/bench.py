@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cli.arguments import interval, minutes, whole_number
+from cli.bench.api import command as api
 from cli.bench.faults import command as faults
 
 
@@ -106,6 +107,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     faulty = benches.add_parser("faults", help=description, description=description[0].upper() + description[1:] + ".")
     faults.add_arguments(faulty)
     faulty.set_defaults(bench_run=_faults)
+    description = "how long pages and charts take where there is a month of history"
+    pages = benches.add_parser("api", help=description, description=description[0].upper() + description[1:] + ".")
+    _add_database(pages)
+    api.add_arguments(pages)
+    pages.set_defaults(bench_run=_api)
 
 
 def _add_database(parser: ArgumentParser) -> None:
@@ -169,6 +175,10 @@ Python {figures["python_version"]}
 
 collector      {figures["cpu_ms_per_collection"]:.2f} ms of CPU a collection, {figures["rss_mb"]:g} MB resident
 node_exporter  {beside}"""
+
+
+def _api(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    return api.run(arguments, environment, _speaker())
 
 
 def _faults(arguments: Namespace, environment: Mapping[str, str]) -> int:

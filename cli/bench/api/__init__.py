@@ -1,0 +1,1 @@
+"""``fleetmedic bench api``."""
