@@ -20,8 +20,8 @@ FLEETMEDIC = [sys.executable, "-m", "cli.main"]
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("FLEETMEDIC_")}
 
 
-def fleetmedic(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FLEETMEDIC, *arguments], env=CLEAN, capture_output=True, text=True, timeout=60)
+def fleetmedic(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*FLEETMEDIC, *arguments], env=CLEAN, capture_output=True, text=True, timeout=timeout)
 
 
 class Up:

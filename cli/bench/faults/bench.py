@@ -22,7 +22,7 @@ import redis
 from sqlalchemy.exc import DBAPIError
 
 from cli.bench.faults import ledger
-from cli.bench.faults.hazards import APART, KINDS, Hazards
+from cli.bench.faults.hazards import KINDS, Hazards
 from cli.bench.faults.oracle import Verdict, Witnessed, judge
 from cli.bench.faults.schedule import PATIENCE_SECONDS, Recoveries, Schedule
 from cli.bench.faults.site import Site, running_site
@@ -75,7 +75,7 @@ def _run(plan: Plan, site: Site, say: Say) -> dict[str, Any]:
         random = Random(plan.seed)
         hazards = Hazards(site, random)
         kinds = [kind for kind in KINDS if kind not in plan.without]
-        schedule = Schedule(kinds, APART, 60 * plan.minutes, random)
+        schedule = Schedule(kinds, 60 * plan.minutes, random)
         # What was acknowledged for every host once is at work.
         recoveries.expect("start")
         _wait_until(recoveries.settled, PATIENCE_SECONDS, site)

@@ -32,9 +32,6 @@ KINDS = (
     "delivery_shuffled",
     "poison",
 )
-APART = frozenset({"collector_kill", "spool_disk_full"})
-"""Not one before the other is over: what a full disk does not take is in memory, and dies with the collector."""
-
 _LEAST_STEP_SECONDS = 3600.0
 _STALLED_SECONDS = 0.5
 _PATIENCE_SECONDS = 5.0
@@ -80,6 +77,7 @@ class Hazards:
 
     def _collector_kill(self) -> bool:
         machine = self._random.choice(self._site.machines)
+        self._wait_for_spools()
         machine.kill()
         machine.start()
         return True
@@ -142,6 +140,7 @@ class Hazards:
 
     def _spool_disk_full(self) -> bool:
         disk = self._site.spool_disk
+        self._wait_for_spools()
         if disk is None or not disk.fill():
             return False
         self._hold(1.0, 1.5)
@@ -159,6 +158,20 @@ class Hazards:
             # Without room for its log it gives up, and cannot start.
             self._site.postgres.start()
         return stalled
+
+    def _wait_for_spools(self) -> None:
+        """Wait until every host has spooled something once more.
+
+        What a full disk did not take is in memory until then, and would die with its collector; and a collector that
+        was just killed does not start on a full disk.
+        """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        before = self._site.board.progress()
+        while time.monotonic() < deadline:
+            now = self._site.board.progress()
+            if all(host.last > earlier.last for host, earlier in zip(now, before, strict=True)):
+                return
+            time.sleep(_LOOK_SECONDS)
 
     def _wait_for_stall(self) -> bool:
         deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -12,7 +12,6 @@ import psutil
 from cli.errors import CommandFailed
 from wire.text import visible
 
-_STOP_SECONDS = 10.0
 _LOG_LINES_SHOWN = 15
 
 
@@ -49,13 +48,6 @@ class Program:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-    def stop(self) -> None:
-        """End it in order; after some seconds kill what is left."""
-        self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_STOP_SECONDS)
-        self.kill()
 
     def start_again_if_ended(self) -> None:
         """Start it where it has ended by itself."""

@@ -9,6 +9,7 @@ Tap = Callable[[int, bytes], None]
 """Hears what clients send: the number of a connection, and the next bytes of it."""
 
 _CHUNK_BYTES = 64 * 1024
+_LOOK_SECONDS = 0.05
 
 
 class _Link:
@@ -53,9 +54,10 @@ class Proxy:
 
         async def end() -> None:
             self._server.close()
-            self._cut()
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
+            self._refusing = True
+            while carrying := asyncio.all_tasks() - {asyncio.current_task()}:
+                self._cut()
+                await asyncio.wait(carrying, timeout=_LOOK_SECONDS)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -84,10 +84,9 @@ class Schedule:
     While there is time a fault waits for the recovery from the one before; now and then it does not.
     """
 
-    def __init__(self, kinds: Sequence[str], apart: frozenset[str], seconds: float, random: Random) -> None:
-        """Plan for so long. Kinds in ``apart`` always wait, and are waited for."""
+    def __init__(self, kinds: Sequence[str], seconds: float, random: Random) -> None:
+        """Plan for so long."""
         self._kinds = list(kinds)
-        self._apart = apart
         self._seconds = seconds
         self._random = random
         self.fired: Counter[str] = Counter(dict.fromkeys(kinds, 0))
@@ -95,13 +94,10 @@ class Schedule:
     def run(self, inflict: Callable[[str], bool], recoveries: Recoveries, meanwhile: Callable[[], None]) -> None:
         """Do it. ``inflict`` does a fault and says whether it could; ``meanwhile`` is called again and again."""
         deadline = time.monotonic() + self._seconds
-        before = ""
         for kind, left in self._order(deadline):
             patience = (deadline - time.monotonic()) / left if left else PATIENCE_SECONDS
             if left == 0 and self._random.random() < _BURST:
                 patience = 0.0
-            if {kind, before} & self._apart:
-                patience = PATIENCE_SECONDS
             until = time.monotonic() + patience
             while not recoveries.settled() and time.monotonic() < until:
                 meanwhile()
@@ -110,7 +106,6 @@ class Schedule:
             if inflict(kind):
                 self.fired[kind] += 1
                 recoveries.expect(kind)
-            before = kind
 
     def _order(self, deadline: float) -> Iterator[tuple[str, int]]:
         """Yield the next kind, and how many of the first round are to come with it; 0 after that round."""

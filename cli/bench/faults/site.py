@@ -178,7 +178,7 @@ def running_site(
             machines.append(Program(f"machine {one.machine}", command, environment, log))
         for program in (*workers, *machines):
             program.start()
-            stack.callback(program.stop)
+            stack.callback(program.kill)
         yield Site(
             redis_part,
             client,
