@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.bench.faults.expected_events import CPU_HIGH, DISK_FULL, Expected, Rule, Seen, courses
+from cli.bench.faults.expected_events import CPU_HIGH, DISK_FULL, Expected, Rule, Seen, nearest_course
 from cli.bench.faults.ledger import Ledger, Made, Place, digest, read
 from cli.bench.faults.life import MOUNT
 from cli.bench.faults.life import read as reading
@@ -91,7 +91,7 @@ def test_a_snapshot_of_a_host_that_was_killed_while_it_spooled_may_be_there_or_n
 
 def test_an_event_that_is_missing_or_there_twice_is_wrong() -> None:
     numbers = range(1, 60)
-    full = next(course for course in courses(DISK_FULL, disk(numbers), clock_is_right=True))
+    full = nearest_course(DISK_FULL, disk(numbers), clock_is_right=True, stored=[])
     events = [StoredEvent(1, "disk_full", MOUNT, *_row(one)) for one in full]
     assert len(events) > 0
     host = replace(GOOD, made=[made(number) for number in numbers], snapshots=[stored(number) for number in numbers])
@@ -108,21 +108,28 @@ def _row(one: Expected) -> tuple[str, str, float, float, float]:
     return one.severity, one.state, one.first_value, one.peak_value, 1e9
 
 
+HIGH, CRITICAL = Expected(90, 90, "high", "open"), Expected(90, 95, "critical", "open")
+
+
 @pytest.mark.parametrize(
-    ("rule", "values", "right"),
+    ("rule", "values", "stored", "right"),
     [
-        (DISK_FULL, [50, 90, 50], {()}),
-        (DISK_FULL, [90, 88], {(Expected(90, 90, "high", "open"),)}),
-        (DISK_FULL, [90, 95, 70, 83, 70], {(Expected(90, 95, "critical", "open"),)}),
-        (DISK_FULL, [90, 90, 70, 70], {(Expected(90, 90, "high", "resolved"),)}),
+        (DISK_FULL, [50, 90, 50], (), ()),
+        (DISK_FULL, [90, 88], (), (HIGH,)),
+        (DISK_FULL, [90, 95, 70, 83, 70], (), (CRITICAL,)),
+        (DISK_FULL, [90, 90, 70, 70], (HIGH,), (HIGH._replace(state="resolved"),)),
         # 10 s are too short for 30, 60 are enough; between them either may be.
-        (CPU_HIGH, [90, 90, 10], {()}),
-        (CPU_HIGH, [90] * 7, {(Expected(90, 90, "high", "open"),)}),
-        (CPU_HIGH, [90] * 4, {(), (Expected(90, 90, "high", "open"),)}),
+        (CPU_HIGH, [90, 90, 10], (HIGH,), ()),
+        (CPU_HIGH, [90] * 7, (), (HIGH,)),
+        (CPU_HIGH, [90] * 4, (HIGH,), (HIGH,)),
+        (CPU_HIGH, [90] * 4, (CRITICAL,), ()),
     ],
 )
-def test_what_is_right_for_a_run_of_values(rule: Rule, values: list[float], right: set[tuple[Expected, ...]]) -> None:
-    assert courses(rule, [Seen(*one) for one in enumerate(values, 1)], clock_is_right=True) == right
+def test_what_is_right_for_a_run_of_values(
+    rule: Rule, values: list[float], stored: tuple[Expected, ...], right: tuple[Expected, ...]
+) -> None:
+    seen = [Seen(*one) for one in enumerate(values, 1)]
+    assert nearest_course(rule, seen, clock_is_right=True, stored=stored) == right
 
 
 def test_a_ledger_whose_last_line_was_cut_short_goes_on_after_the_one_before(tmp_path: Path) -> None:

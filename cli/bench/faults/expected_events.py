@@ -1,11 +1,12 @@
 """Which events a host's stored snapshots must have made: docs/rules.md once more, without the product's code.
 
 A rule that counts snapshots has one outcome. Of one that takes 30 seconds the exact snapshot is not known from outside,
-since clocks were wrong and corrected; so there may be more than one course, and any of them is right.
+since clocks were wrong and corrected; so there may be more than one course, and any of them is right. What is stored is
+then held against the course that is nearest to it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from cli.bench.faults.life import INTERVAL_SECONDS
@@ -66,43 +67,57 @@ class _State(NamedTuple):
 Course = tuple[Expected, ...]
 
 
-def courses(rule: Rule, seen: Sequence[Seen], clock_is_right: bool) -> set[Course]:
-    """Return every course of events that is right for these snapshots, in order."""
-    alive: set[tuple[Course, _State]] = {((), _State())}
+def nearest_course(rule: Rule, seen: Sequence[Seen], clock_is_right: bool, stored: Collection[Expected]) -> Course:
+    """Return of all courses of events that are right for these snapshots the one nearest to what is stored."""
+    told = set(stored)
+    # What comes after a state does not depend on how it was reached: of those that reach it, the nearest is enough.
+    alive: dict[_State, tuple[int, Course]] = {_State(): (0, ())}
     before = math.nan
     for one in seen:
         breach = one.value > rule.limit and (not rule.leap or one.value - before > rule.leap)
         before = one.value
         if math.isnan(one.value):
             continue
-        alive = {after for done, state in alive for after in _next(rule, done, state, one, breach, clock_is_right)}
-    return {
-        (*done, state.event._replace(state="open")) if state.event and state.is_open else done for done, state in alive
-    }
+        after: dict[_State, tuple[int, Course]] = {}
+        for state, way in alive.items():
+            for next_state, ended in _next(rule, state, one, breach, clock_is_right):
+                new = _longer(way, ended, told)
+                if next_state not in after or after[next_state][0] < new[0]:
+                    after[next_state] = new
+        alive = after
+    ends = [
+        _longer(way, state.event._replace(state="open") if state.event and state.is_open else None, told)
+        for state, way in alive.items()
+    ]
+    return max(ends, key=lambda way: way[0])[1]
+
+
+def _longer(way: tuple[int, Course], ended: Expected | None, told: Collection[Expected]) -> tuple[int, Course]:
+    """Return how near a course is, and the course, with one event more, if there is one."""
+    near, course = way
+    return way if ended is None else (near + (1 if ended in told else -1), (*course, ended))
 
 
 def _next(
-    rule: Rule, done: Course, state: _State, one: Seen, breach: bool, clock_is_right: bool
-) -> Iterable[tuple[Course, _State]]:
+    rule: Rule, state: _State, one: Seen, breach: bool, clock_is_right: bool
+) -> Iterable[tuple[_State, Expected | None]]:
+    """Yield each state that may follow, with the event that ends by it."""
     event = state.event
     if event is None or not state.is_open:
         if not breach:
-            yield done, _State()
+            yield _State(), None
             return
         run, since = (state.run + 1, state.since) if event else (1, one.number)
         event = _worse(rule, event, one.value)
         for due in _due(rule, run, one.number - since, clock_is_right):
-            yield done, _State(event, True) if due else _State(event, False, run, since)
+            yield _State(event, True) if due else _State(event, False, run, since), None
     elif breach or one.value >= rule.clears_below:
         # At the edge it neither opens nor resolves.
-        yield done, _State(_worse(rule, event, one.value) if breach else _higher(event, one.value), True)
+        yield _State(_worse(rule, event, one.value) if breach else _higher(event, one.value), True), None
     else:
         run, since = (state.run + 1, state.since) if state.run else (1, one.number)
         for due in _due(rule, run, one.number - since, clock_is_right):
-            if due:
-                yield (*done, event._replace(state="resolved")), _State()
-            else:
-                yield done, _State(event, True, run, since)
+            yield (_State(), event._replace(state="resolved")) if due else (_State(event, True, run, since), None)
 
 
 def _due(rule: Rule, run: int, intervals: int, clock_is_right: bool) -> tuple[bool, ...]:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cli.bench.faults.expected_events import CPU_HIGH, CPU_SPIKE, DISK_FULL, Expected, Rule, Seen, courses
+from cli.bench.faults.expected_events import CPU_HIGH, CPU_SPIKE, DISK_FULL, Expected, Rule, Seen, nearest_course
 from cli.bench.faults.ledger import Made
 from cli.bench.faults.life import IDENTITY, MOUNT
 from store.testimony import StoredEvent, StoredGap, StoredSnapshot
@@ -173,20 +173,17 @@ def _judge_events(verdict: Verdict, host: Witnessed, stored: Sequence[Made]) -> 
         else:
             found[event.type, event.subject].append(_told(event))
     verdict.events = sum(map(len, found.values()))
-    for kind in _RULES.keys() | found.keys():
-        right: set[tuple[Expected, ...]] = {()}
+    for kind in sorted(_RULES.keys() | found.keys()):
+        right: tuple[Expected, ...] = ()
         if kind in _RULES:
             rule, metric = _RULES[kind]
             values = ((one.number, _as_stored(one.core)[metric]) for one in stored)
             seen = [Seen(number, math.nan if value is None else value) for number, value in values]
-            right = courses(rule, seen, host.clock_was_right)
-        best = min(right, key=lambda course: _differences(course, found[kind]))
-        verdict.wrong_events += _differences(best, found[kind])
-        if _differences(best, found[kind]):
-            verdict.note(
-                f"host {host.host_id}: of {kind} expected but missing {_without(best, found[kind])}, "
-                f"stored but unexpected {_without(found[kind], best)}"
-            )
+            right = nearest_course(rule, seen, host.clock_was_right, found[kind])
+        missing, invented = _without(right, found[kind]), _without(found[kind], right)
+        verdict.wrong_events += len(missing) + len(invented)
+        if missing or invented:
+            verdict.note(f"host {host.host_id}: of {kind} missing: {missing}, stored but unexpected: {invented}")
 
 
 def _judge_silence(verdict: Verdict, host: Witnessed, event: StoredEvent) -> None:
@@ -204,7 +201,3 @@ def _told(event: StoredEvent) -> Expected:
 
 def _without(these: Sequence[Expected], those: Sequence[Expected]) -> list[Expected]:
     return list((Counter(these) - Counter(those)).elements())
-
-
-def _differences(expected: Sequence[Expected], found: Sequence[Expected]) -> int:
-    return len(_without(expected, found)) + len(_without(found, expected))
