@@ -2,7 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from random import Random
+
+import psutil
 
 from cli.bench.faults import poison
 from cli.bench.faults.proxy import Proxy
@@ -62,10 +65,10 @@ class Hazards:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline:
             children = worker.children()
-            if children:
+            # None where it was started just now; and one may end at this moment.
+            with suppress(psutil.NoSuchProcess, IndexError):
                 self._random.choice(children).kill()
                 return True
-            # It was started just now.
             time.sleep(_LOOK_SECONDS)
         return False
 

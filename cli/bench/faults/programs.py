@@ -40,8 +40,11 @@ class Program:
             )
 
     def children(self) -> list[psutil.Process]:
-        """Return its child processes."""
-        return psutil.Process(self.process.pid).children()
+        """Return its child processes; none where it has ended."""
+        try:
+            return psutil.Process(self.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
 
     def kill(self) -> None:
         """Kill it and its children at once."""
