@@ -109,6 +109,7 @@ def _row(one: Expected) -> tuple[str, str, float, float, float]:
 
 
 HIGH, CRITICAL = Expected(90, 90, "high", "open"), Expected(90, 95, "critical", "open")
+RESOLVED = HIGH._replace(state="resolved")
 
 
 @pytest.mark.parametrize(
@@ -117,12 +118,14 @@ HIGH, CRITICAL = Expected(90, 90, "high", "open"), Expected(90, 95, "critical", 
         (DISK_FULL, [50, 90, 50], (), ()),
         (DISK_FULL, [90, 88], (), (HIGH,)),
         (DISK_FULL, [90, 95, 70, 83, 70], (), (CRITICAL,)),
-        (DISK_FULL, [90, 90, 70, 70], (HIGH,), (HIGH._replace(state="resolved"),)),
+        (DISK_FULL, [90, 90, 70, 70], (HIGH,), (RESOLVED,)),
         # 10 s are too short for 30, 60 are enough; between them either may be.
         (CPU_HIGH, [90, 90, 10], (HIGH,), ()),
         (CPU_HIGH, [90] * 7, (), (HIGH,)),
         (CPU_HIGH, [90] * 4, (HIGH,), (HIGH,)),
         (CPU_HIGH, [90] * 4, (CRITICAL,), ()),
+        # The same figures as an event before.
+        (CPU_HIGH, [*[90] * 7, *[70] * 9, *[90] * 7, *[70] * 3], (RESOLVED, HIGH), (RESOLVED, HIGH)),
     ],
 )
 def test_what_is_right_for_a_run_of_values(

@@ -6,7 +6,7 @@ then held against the course that is nearest to it.
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from cli.bench.faults.life import INTERVAL_SECONDS
@@ -67,9 +67,8 @@ class _State(NamedTuple):
 Course = tuple[Expected, ...]
 
 
-def nearest_course(rule: Rule, seen: Sequence[Seen], clock_is_right: bool, stored: Collection[Expected]) -> Course:
+def nearest_course(rule: Rule, seen: Sequence[Seen], clock_is_right: bool, stored: Sequence[Expected]) -> Course:
     """Return of all courses of events that are right for these snapshots the one nearest to what is stored."""
-    told = set(stored)
     # What comes after a state does not depend on how it was reached: of those that reach it, the nearest is enough.
     alive: dict[_State, tuple[int, Course]] = {_State(): (0, ())}
     before = math.nan
@@ -81,21 +80,23 @@ def nearest_course(rule: Rule, seen: Sequence[Seen], clock_is_right: bool, store
         after: dict[_State, tuple[int, Course]] = {}
         for state, way in alive.items():
             for next_state, ended in _next(rule, state, one, breach, clock_is_right):
-                new = _longer(way, ended, told)
+                new = _longer(way, ended, stored)
                 if next_state not in after or after[next_state][0] < new[0]:
                     after[next_state] = new
         alive = after
     ends = [
-        _longer(way, state.event._replace(state="open") if state.event and state.is_open else None, told)
+        _longer(way, state.event._replace(state="open") if state.event and state.is_open else None, stored)
         for state, way in alive.items()
     ]
     return max(ends, key=lambda way: way[0])[1]
 
 
-def _longer(way: tuple[int, Course], ended: Expected | None, told: Collection[Expected]) -> tuple[int, Course]:
+def _longer(way: tuple[int, Course], ended: Expected | None, stored: Sequence[Expected]) -> tuple[int, Course]:
     """Return how near a course is, and the course, with one event more, if there is one."""
     near, course = way
-    return way if ended is None else (near + (1 if ended in told else -1), (*course, ended))
+    if ended is None:
+        return way
+    return near + (1 if course.count(ended) < stored.count(ended) else -1), (*course, ended)
 
 
 def _next(

@@ -35,8 +35,8 @@ class Reading(NamedTuple):
 
 def read(place: int, number: int, taken_at: float) -> Reading:
     """Return snapshot ``number`` (1 and on) of the host in this place, taken at this time by the host's own clock."""
-    # In 64ths, which float32 holds exactly.
-    own = (number * 7 % 64) / 64
+    # Float32 holds it exactly beside two digits before the point.
+    own = (number * 7 % 8192) / 8192
     cycle = _CPU_LONG + _CPU_SHORT + _CPU_REST
     cpu = cycle[(number + 7 * place) % len(cycle)] + own
     disk = _DISK[(number + 5 * place) % len(_DISK)] + own
