@@ -10,6 +10,7 @@ import psutil
 from cli.bench.faults import poison
 from cli.bench.faults.proxy import Proxy
 from cli.bench.faults.site import Site
+from cli.bench.faults.small_disk import SmallDisk
 from cli.bench.faults.witness import Seen
 from wire import keys
 
@@ -143,24 +144,49 @@ class Hazards:
 
     def _spool_disk_full(self) -> bool:
         disk = self._site.spool_disk
-        self._wait_for_spools()
-        if disk is None or not disk.fill():
+        if disk is None:
             return False
-        self._hold(1.0, 1.5)
-        disk.free()
-        return True
+        self._wait_for_spools()
+        end = time.monotonic() + self._random.uniform(1.0, 1.5)
+        return self._keep_full(disk, lambda: time.monotonic() > end)
 
     def _database_disk_full(self) -> bool:
         disk = self._site.database_disk
-        if disk is None or not disk.fill():
+        if disk is None:
             return False
         # There is room left in the tables' pages: it begins to count when that is gone.
-        stalled = self._wait_for_stall()
-        disk.free()
+        has_stalled = self._stall()
+        end = time.monotonic() + _PATIENCE_SECONDS
+        full = self._keep_full(disk, lambda: has_stalled() or time.monotonic() > end)
         if not self._site.postgres.is_running():
             # Without room for its log it gives up, and cannot start.
             self._site.postgres.start()
-        return stalled
+        return full and has_stalled()
+
+    def _keep_full(self, disk: SmallDisk, is_over: Callable[[], bool]) -> bool:
+        """Leave no room on a disk until then, and say whether there was none."""
+        full = False
+        try:
+            while not is_over():
+                full |= disk.fill()
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            disk.free()
+        return full
+
+    def _stall(self) -> Callable[[], bool]:
+        """Return what says, when it is asked again and again, whether acknowledgements stopped for a while."""
+        before, since, stalled = -1, 0.0, False
+
+        def has_stalled() -> bool:
+            nonlocal before, since, stalled
+            acknowledged = sum(host.acknowledged for host in self._site.board.progress())
+            if acknowledged != before:
+                before, since = acknowledged, time.monotonic()
+            stalled = stalled or time.monotonic() - since > _STALLED_SECONDS
+            return stalled
+
+        return has_stalled
 
     def _wait_for_spools(self) -> None:
         """Wait until every host has spooled something once more.
@@ -175,18 +201,6 @@ class Hazards:
             if all(host.last > earlier.last for host, earlier in zip(now, before, strict=True)):
                 return
             time.sleep(_LOOK_SECONDS)
-
-    def _wait_for_stall(self) -> bool:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        before, since = -1, 0.0
-        while time.monotonic() < deadline:
-            acknowledged = sum(host.acknowledged for host in self._site.board.progress())
-            if acknowledged != before:
-                before, since = acknowledged, time.monotonic()
-            elif time.monotonic() - since > _STALLED_SECONDS:
-                return True
-            time.sleep(_LOOK_SECONDS)
-        return False
 
     # What hosts say
 

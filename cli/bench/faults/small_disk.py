@@ -23,7 +23,7 @@ class SmallDisk:
         self._mount(f"size={size_bytes}")
 
     def fill(self) -> bool:
-        """Leave no room from now on; say whether that is so."""
+        """Leave no room; say whether that is so. What is deleted on it makes room again."""
         for _ in range(_TRIES):
             there = os.statvfs(self.folder)
             # Whoever writes at this moment may make it too small: then it is refused.
@@ -31,7 +31,8 @@ class SmallDisk:
                 self._mount(f"remount,size={(there.f_blocks - there.f_bfree) * there.f_frsize}")
             except CannotMount:
                 continue
-            return self._is_full()
+            if self._is_full():
+                return True
         return False
 
     def free(self) -> None:
