@@ -52,8 +52,7 @@ def run(arguments: Namespace, environment: Mapping[str, str], say: Callable[[str
 
 def _summary(figures: Mapping[str, Any]) -> str:
     faults = [
-        f"{kind:28}{count:>5,}{figures['recovery_seconds'].get(kind, {}).get('median', '-'):>9}"
-        f"{figures['recovery_seconds'].get(kind, {}).get('max', '-'):>9}"
+        f"{kind:28}{count:>5,}{_seconds(figures, kind, 'median')}{_seconds(figures, kind, 'max')}"
         for kind, count in figures["faults"].items()
     ]
     return "\n".join(
@@ -72,3 +71,8 @@ def _summary(figures: Mapping[str, Any]) -> str:
             *figures["findings"],
         ]
     )
+
+
+def _seconds(figures: Mapping[str, Any], kind: str, which: str) -> str:
+    spent = figures["recovery_seconds"].get(kind)
+    return f"{'-':>9}" if spent is None else f"{spent[which]:9.2f}"
