@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from store import rollup_backlog, rollups
+from store import rollup_backlog, rollup_lanes, rollups
 from store.aggregates import FIVE_MINUTES, HOUR, Aggregates
 from store.engine import writing
 from store.schema import events, host_state, hosts, snapshots
@@ -77,13 +77,15 @@ def fill(engine: Engine, extent: Extent, now: float, say: Say) -> Rows:
     five_minute_rows += _fill_rollups(engine, "rollups_5m", others, last_fives, values, say)
     hour_rows = _fill_rollups(engine, "rollups_1h", whole, hours, values, say)
     hour_rows += _fill_rollups(engine, "rollups_1h", others, last_hour, values, say)
+    # The oldest first: SQLite finds them by the order in which they were received.
+    expired_from = now - 4 * _DAY
+    expired_times = np.arange(expired_from, expired_from + _EXPIRED_SECONDS, INTERVAL_SECONDS)
+    expired = _fill_snapshots(engine, every, expired_times, values, say)
     raw = _fill_snapshots(engine, whole, np.arange(now - _DAY, now - HOUR, INTERVAL_SECONDS), values, say)
     raw += _fill_snapshots(engine, every, np.arange(now - HOUR, now + 1, INTERVAL_SECONDS), values, say)
-    expired_from = now - 4 * _DAY
-    expired = np.arange(expired_from, expired_from + _EXPIRED_SECONDS, INTERVAL_SECONDS)
     waiting = _fill_backlog(engine, every, fives_until, extent.late_buckets, values)
     with writing(engine) as connection:
-        rollups.add_lanes(connection, now)
+        rollup_lanes.add_missing(connection, now)
         # Paused hosts are not missed: nobody pushes for them.
         connection.execute(update(hosts).values(paused=True))
         last = {"received_at": now, "taken_at": now, "interval_seconds": float(INTERVAL_SECONDS)}
@@ -93,7 +95,7 @@ def fill(engine: Engine, extent: Extent, now: float, say: Say) -> Rows:
         snapshots=raw,
         rollups_5m=five_minute_rows,
         rollups_1h=hour_rows,
-        expired_snapshots=_fill_snapshots(engine, every, expired, values, say),
+        expired_snapshots=expired,
         backlog_snapshots=waiting,
         events=opened,
     )

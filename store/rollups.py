@@ -1,17 +1,17 @@
-"""Roll-ups: the tables of 5 minutes and of 1 hour, and how far each lane of hosts is."""
+"""Roll-ups: the tables of 5 minutes and of 1 hour."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, Stored, merged, pack, unpack
 from store.arrays import Floats, Integers
 from store.binary_copy import NULL_LENGTH, copy_in
 from store.engine import driver_cursor
-from store.rollup_backlog import HOSTS_IN_LANE, lane_of
 from wire.metrics import NAMES
 
 Table = Literal["rollups_5m", "rollups_1h"]
@@ -33,14 +33,6 @@ _TAKE_POSTGRES = """
 _TAKE_SQLITE = "DELETE FROM {table} WHERE host_id = ? AND start_at = ? RETURNING {columns}"
 
 
-class Lane(NamedTuple):
-    """A lane that this transaction holds."""
-
-    id: int
-    hours_until: float
-    """The hours before are in the table of hours, in Unix seconds."""
-
-
 def add(connection: Connection, table: Table, aggregates: Aggregates) -> None:
     """Add to what the table has of these hosts and buckets."""
     if len(aggregates):
@@ -59,60 +51,6 @@ def read_hosts(connection: Connection, table: Table, host_ids: Sequence[int], st
         query = _READ_SQLITE.format(table=table, columns=_COLUMNS)
         rows = connection.exec_driver_sql(query, (msgspec.json.encode(list(host_ids)).decode(), start, end)).fetchall()
     return unpack([Stored(*row) for row in rows], len(NAMES))
-
-
-def lanes_due(connection: Connection, closed_until: float) -> list[int]:
-    """Return the lanes that have anything to roll up in buckets that start before then, in Unix seconds."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    rows = connection.exec_driver_sql(
-        f"SELECT lane FROM rollup_lanes l WHERE hours_until + {HOUR} <= {mark} OR EXISTS ("  # noqa: S608
-        f"SELECT 1 FROM rollup_backlog b WHERE b.lane = l.lane AND b.start_at < {mark}) ORDER BY lane",
-        (closed_until, closed_until),
-    )
-    return [row[0] for row in rows]
-
-
-def add_lanes(connection: Connection, now: float) -> None:
-    """Make the lanes of hosts that were enrolled since; their hours begin with the present one."""
-    highest = connection.exec_driver_sql("SELECT max(id) FROM hosts").scalar()
-    if highest is not None:
-        known = {row[0] for row in connection.exec_driver_sql("SELECT lane FROM rollup_lanes")}
-        mark = "%s" if connection.dialect.name == "postgresql" else "?"
-        missing = [(lane, now // HOUR * HOUR) for lane in range(lane_of(highest) + 1) if lane not in known]
-        if missing:
-            connection.exec_driver_sql(
-                f"INSERT INTO rollup_lanes (lane, hours_until) VALUES ({mark}, {mark}) ON CONFLICT DO NOTHING",  # noqa: S608
-                missing,
-            )
-
-
-def hold_lane(connection: Connection, lane: int) -> Lane | None:
-    """Lock a lane for this transaction; None where another one holds it."""
-    query = "SELECT lane, hours_until FROM rollup_lanes WHERE lane = "
-    if connection.dialect.name == "postgresql":
-        row = connection.exec_driver_sql(f"{query} %s FOR UPDATE SKIP LOCKED", (lane,)).one_or_none()
-    else:
-        row = connection.exec_driver_sql(f"{query} ?", (lane,)).one_or_none()
-    return Lane(*row) if row else None
-
-
-def move_hours(connection: Connection, lane: Lane, hours_until: float) -> None:
-    """Note that the hours of a lane are rolled up until then, in Unix seconds."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    connection.exec_driver_sql(
-        f"UPDATE rollup_lanes SET hours_until = {mark} WHERE lane = {mark}",  # noqa: S608 - no value
-        (hours_until, lane.id),
-    )
-
-
-def hosts_of_lane(connection: Connection, lane: int) -> list[int]:
-    """Return the ids of the hosts in a lane, in order."""
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    rows = connection.exec_driver_sql(
-        f"SELECT id FROM hosts WHERE id >= {mark} AND id < {mark} ORDER BY id",  # noqa: S608 - no value
-        (lane * HOSTS_IN_LANE, (lane + 1) * HOSTS_IN_LANE),
-    )
-    return [row[0] for row in rows]
 
 
 def _take(connection: Connection, table: Table, of: Aggregates) -> list[Stored]:
@@ -160,8 +98,8 @@ def insert(connection: Connection, table: Table, aggregates: Aggregates) -> None
 
 def _copy_rows(
     aggregates: Aggregates,
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-    counts: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
+    values: NDArray[np.float32],
+    counts: NDArray[np.int32],
     with_counts: bool,
 ) -> bytes:
     metrics = counts.shape[1]

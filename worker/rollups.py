@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, Engine
 
-from store import leases, rollup_backlog, rollups
+from store import leases, rollup_backlog, rollup_lanes, rollups
 from store.aggregates import FIVE_MINUTES, HOUR, coarser, of_snapshots
 from store.engine import reading, writing
 from store.settings import Retention
@@ -36,10 +36,10 @@ def roll_up(engine: Engine, retention: Retention, clock: Callable[[], float]) ->
     with writing(engine) as connection:
         if leases.claim(connection, keys.TASK_ROLL_UP, now, DUTIES[keys.TASK_ROLL_UP]) is None:
             return 0
-        rollups.add_lanes(connection, now)
+        rollup_lanes.add_missing(connection, now)
     closed_until = math.floor((now - _GRACE_SECONDS) / FIVE_MINUTES) * float(FIVE_MINUTES)
     with reading(engine) as connection:
-        lanes = rollups.lanes_due(connection, closed_until)
+        lanes = rollup_lanes.due(connection, closed_until)
     steps = 0
     for lane in lanes:
         while True:
@@ -54,7 +54,7 @@ def roll_up(engine: Engine, retention: Retention, clock: Callable[[], float]) ->
 
 def _step(connection: Connection, lane: int, closed_until: float, keep_from: float) -> bool:
     """Do one piece of work on a lane; return whether there was any."""
-    held = rollups.hold_lane(connection, lane)
+    held = rollup_lanes.hold(connection, lane)
     if held is None:
         return False
     backlog = rollup_backlog.take(connection, lane, closed_until, _BATCHES_AT_ONCE)
@@ -67,10 +67,10 @@ def _step(connection: Connection, lane: int, closed_until: float, keep_from: flo
         return True
     if held.hours_until + HOUR > closed_until:
         return False
-    host_ids = rollups.hosts_of_lane(connection, lane)
+    host_ids = rollup_lanes.host_ids(connection, held)
     for place in range(0, len(host_ids), _HOSTS_AT_ONCE):
         some = host_ids[place : place + _HOSTS_AT_ONCE]
         hour = rollups.read_hosts(connection, "rollups_5m", some, held.hours_until, held.hours_until + HOUR)
         rollups.add(connection, "rollups_1h", coarser([hour], HOUR))
-    rollups.move_hours(connection, held, held.hours_until + HOUR)
+    rollup_lanes.move_hours(connection, held, held.hours_until + HOUR)
     return True

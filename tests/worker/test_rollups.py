@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, select
 
-from store import retention, rollup_backlog, rollups
+from store import retention, rollup_backlog, rollup_lanes, rollups
 from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, coarser, of_snapshots
 from store.engine import reading, writing
 from store.schema import rollups_5m, snapshots
@@ -248,7 +248,7 @@ def test_kill_9_in_the_middle_of_a_run_loses_nothing_and_counts_nothing_twice(
     engine: Engine, database_url: str, inbox: Inbox, host: SimulatedHost
 ) -> None:
     with writing(engine) as connection:
-        rollups.add_lanes(connection, HOUR_AGO)
+        rollup_lanes.add_missing(connection, HOUR_AGO)
     report(host, (HOUR_AGO + second for second in range(0, 3600, 2)))
     take_in(engine, inbox, NOW)
     for number in range(3):
@@ -279,16 +279,16 @@ def test_a_lane_that_another_run_holds_is_left_to_it(engine: Engine, inbox: Inbo
     report(host, [HOUR_AGO])
     take_in(engine, inbox, HOUR_AGO)
     with writing(engine) as connection:
-        rollups.add_lanes(connection, HOUR_AGO)
+        rollup_lanes.add_missing(connection, HOUR_AGO)
     with writing(engine) as other:
-        rollups.hold_lane(other, 0)
+        rollup_lanes.hold(other, 0)
         assert roll_up(engine, NOW) == 0
 
 
 def test_hosts_of_many_lanes_are_all_rolled_up(
     engine: Engine, inbox: Inbox, new_host: NewHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (rollup_backlog, rollups):
+    for module in (rollup_backlog, rollup_lanes):
         monkeypatch.setattr(module, "HOSTS_IN_LANE", 2)
     hosts = [new_host() for _ in range(5)]
     roll_up(engine, HOUR_AGO)
