@@ -46,9 +46,11 @@ def chromium() -> str:
 @contextmanager
 def running_browsers() -> Iterator[Browsers]:
     """Run a Chromium until the block ends."""
+    # First of all: where there is no Chromium, what Playwright itself needs may be missing, too.
+    path = chromium()
     with sync_playwright() as playwright:
         environment = {**os.environ, "LANG": "en_US.UTF-8"}
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(_SWITCHES), env=environment)
+        browser = playwright.chromium.launch(executable_path=path, args=list(_SWITCHES), env=environment)
         try:
             yield Browsers(browser)
         finally:
