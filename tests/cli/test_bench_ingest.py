@@ -124,5 +124,6 @@ def test_cpu_of_a_child_that_ended_counts() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert cpu_seconds(process.pid) >= 0.3
+        # Counted in ticks of 10 ms, of two processes.
+        assert cpu_seconds(process.pid) >= 0.27
         process.communicate(b"\n")

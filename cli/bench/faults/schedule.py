@@ -81,6 +81,8 @@ class Recoveries:
 class Schedule:
     """Every kind once, in a shuffled order, however long that takes; then any kind until the time is over.
 
+    A kind that could not be done is tried again, for a minute after the time is over at most.
+
     While there is time a fault waits for the recovery from the one before; now and then it does not.
     """
 
@@ -112,5 +114,9 @@ class Schedule:
         first = self._random.sample(self._kinds, len(self._kinds))
         for done, kind in enumerate(first):
             yield kind, len(first) - done
-        while time.monotonic() < deadline:
-            yield self._random.choice(self._kinds), 0
+        while (now := time.monotonic()) < deadline + PATIENCE_SECONDS:
+            # A kind may have found nothing to break: no connection is open while all are made anew.
+            missing = [kind for kind in self._kinds if not self.fired[kind]]
+            if not missing and now >= deadline:
+                return
+            yield missing[0] if missing else self._random.choice(self._kinds), 0
