@@ -14,21 +14,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-import redis
 
-import migrations
 from cli.bench.cpu import precise_cpu_seconds
 from cli.bench.node_exporter import find_node_exporter, running_node_exporter, version_of
-from cli.bench.parts import Worker, own_database, own_redis, running_worker
+from cli.bench.parts import Worker, running_worker
+from cli.bench.stage import Stage, own_stage
 from cli.errors import CommandFailed
 from cli.redis_server import without_credentials
 from cli.redis_users import ensure_redis_users
 from store.benchmark import enroll_simulated
-from store.engine import connect, writing
+from store.engine import writing
 from store.enrollment import enrolled_hosts
 from wire import keys
 from wire.hostkey import format_host_key
@@ -97,38 +95,28 @@ def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
     """Run the bench and return its figures (docs/benchmarks.md). Raises CommandFailed."""
     if sys.platform != "linux":
         raise CommandFailed("`bench collector` needs Linux: only there can the CPU clock of another process be read")
-    try:
-        with ExitStack() as stack:
-            return _run(plan, environment, say, stack)
-    except redis.RedisError as error:
-        raise CommandFailed(f"the Redis of this bench failed: {error}") from None
-
-
-def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack) -> dict[str, Any]:
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="fleetmedic-bench-")))
     say("starting Redis, the database and the worker")
-    server = stack.enter_context(own_redis(folder / "redis"))
-    client = stack.enter_context(redis.Redis.from_url(server.url))
-    database_url = stack.enter_context(own_database("sqlite", folder))
-    host_id, key = _enrolled(database_url)
-    ensure_redis_users(client, [(host_id, key)])
-    settings = {
-        **environment,
-        "FLEETMEDIC_DATA_DIR": str(folder),
-        "FLEETMEDIC_REDIS_URL": server.url,
-        "FLEETMEDIC_DATABASE_URL": database_url,
-    }
-    worker = stack.enter_context(running_worker(settings, 1, folder / "worker.log"))
+    with own_stage("sqlite", environment) as stage, ExitStack() as stack:
+        return _run(plan, stage, say, stack)
+
+
+def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]:
+    with writing(stage.engine) as connection:
+        enroll_simulated(connection, 1, time.time())
+        [enrolled] = enrolled_hosts(connection)
+    ensure_redis_users(stage.client, [(enrolled.id, enrolled.key)])
+    worker = stack.enter_context(running_worker(stage.settings, 1, stage.folder / "worker.log"))
     program = find_node_exporter()
     say("starting the collector" + (" and node_exporter" if program else ", without node_exporter: not on PATH"))
-    exporter = program and stack.enter_context(running_node_exporter(program, folder / "node_exporter.log"))
+    exporter = program and stack.enter_context(running_node_exporter(program, stage.folder / "node_exporter.log"))
     stack.enter_context(_sleeping(plan.processes))
-    settings |= {
-        "FLEETMEDIC_REDIS_URL": without_credentials(server.url),
-        "FLEETMEDIC_HOST_KEY": format_host_key(host_id, key),
+    settings = {
+        **stage.settings,
+        "FLEETMEDIC_REDIS_URL": without_credentials(stage.redis_server.url),
+        "FLEETMEDIC_HOST_KEY": format_host_key(enrolled.id, enrolled.key),
         "FLEETMEDIC_INTERVAL": str(plan.interval_seconds),
     }
-    host = stack.enter_context(_collecting(settings, folder / "collector.log", lambda: client.get(keys.ack(host_id))))
+    host = stack.enter_context(_collecting(settings, stage.folder / "collector.log", lambda: _ack(stage, enrolled.id)))
     committed = 0
     for _ in range(_WARM_UP_COLLECTIONS):
         committed = host.wait_beyond(committed, worker)
@@ -168,17 +156,9 @@ def _figures(before: _Use, after: _Use, turns: int, turn: str) -> dict[str, Any]
     }
 
 
-def _enrolled(database_url: str) -> tuple[int, bytes]:
-    """Make the database with one host in it, and return the host's id and key."""
-    engine = connect(database_url)
-    try:
-        migrations.upgrade(engine)
-        with writing(engine) as connection:
-            enroll_simulated(connection, 1, time.time())
-            [host] = enrolled_hosts(connection)
-    finally:
-        engine.dispose()
-    return host.id, host.key
+def _ack(stage: Stage, host_id: int) -> bytes | None:
+    value = stage.client.get(keys.ack(host_id))
+    return value if isinstance(value, bytes) else None
 
 
 @contextmanager

@@ -13,19 +13,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import redis
 from sqlalchemy import Engine
 
-import migrations
-from cli.bench.parts import Worker, own_database, own_redis, running_worker
-from cli.bench.scripts import percentile
+from cli.bench.pace import percentile
+from cli.bench.parts import Worker, running_worker
+from cli.bench.stage import own_stage
 from store import events
 from store.benchmark import enroll_simulated, version
-from store.engine import connect, reading, writing
+from store.engine import reading, writing
 from store.enrollment import EnrolledHost, enrolled_hosts
 from wire import keys
 from wire.entry import seal
@@ -100,26 +98,15 @@ class _Site:
 
 def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
     """Run the bench and return its figures (docs/benchmarks.md). Raises CommandFailed."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="fleetmedic-bench-")))
-        say("starting the parts")
-        server = stack.enter_context(own_redis(folder / "redis"))
-        database_url = stack.enter_context(own_database(plan.database, folder))
-        client = stack.enter_context(redis.Redis.from_url(server.url))
-        engine = connect(database_url)
-        stack.callback(engine.dispose)
-        migrations.upgrade(engine)
+    say("starting Redis and the database")
+    with own_stage(plan.database, environment) as stage, ExitStack() as stack:
+        engine = stage.engine
         with writing(engine) as connection:
             enroll_simulated(connection, HOSTS, time.time())
             hosts = [_Host(host) for host in enrolled_hosts(connection)]
-        settings = {
-            **environment,
-            "FLEETMEDIC_DATA_DIR": str(folder),
-            "FLEETMEDIC_REDIS_URL": server.url,
-            "FLEETMEDIC_DATABASE_URL": database_url,
-        }
-        worker = stack.enter_context(running_worker(settings, None, folder / "worker.log"))
-        site = _Site(server.url, client, worker, hosts)
+        say("starting the worker")
+        worker = stack.enter_context(running_worker(stage.settings, None, stage.folder / "worker.log"))
+        site = _Site(stage.redis_server.url, stage.client, worker, hosts)
         stack.enter_context(_pushing(site, _push_steadily))
         for neighbour in _neighbours(site).values():
             _latency(site, neighbour)
@@ -143,7 +130,7 @@ def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
             "named_after_seconds": round(named_after, 1),
             **figures,
             "database_version": database_version,
-            "redis_version": client.info("server")["redis_version"],
+            "redis_version": stage.client.info("server")["redis_version"],
             "cores": os.cpu_count(),
         }
 

@@ -18,22 +18,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 import redis
-from sqlalchemy.exc import DBAPIError
 
-import migrations
 from cli.bench.cpu import cpu_seconds
 from cli.bench.fleet import INTERVAL_SECONDS, SimulatedFleet
 from cli.bench.inboxes import Inboxes
-from cli.bench.parts import Worker, own_database, own_redis, postgres_pid, running_worker
-from cli.errors import CommandFailed
+from cli.bench.parts import Worker, postgres_pid, running_worker
+from cli.bench.stage import Stage, own_stage
 from store.benchmark import Tally, enroll_simulated, tally, version
-from store.engine import connect, reading, writing
+from store.engine import reading, writing
 from store.enrollment import EnrolledHost, enrolled_hosts
 from wire import keys
 from wire.entry import seal
@@ -96,42 +92,24 @@ class _Pushed:
 
 def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
     """Run the bench and return its figures (docs/benchmarks.md). Raises CommandFailed."""
-    try:
-        with ExitStack() as stack:
-            return _run(plan, environment, say, stack)
-    except DBAPIError as error:
-        first_line = str(error.orig).strip().partition("\n")[0]
-        raise CommandFailed(f"that database cannot be used: {first_line}") from None
-    except redis.RedisError as error:
-        raise CommandFailed(f"the Redis of this bench failed: {error}") from None
-
-
-def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack) -> dict[str, Any]:
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="fleetmedic-bench-")))
     say("starting Redis and the database")
-    server = stack.enter_context(own_redis(folder / "redis"))
-    database_url = stack.enter_context(own_database(plan.database, folder))
-    client = stack.enter_context(redis.Redis.from_url(server.url))
-    engine = connect(database_url)
-    stack.callback(engine.dispose)
-    migrations.upgrade(engine)
+    with own_stage(plan.database, environment) as stage, ExitStack() as stack:
+        return _run(plan, stage, say, stack)
+
+
+def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]:
+    engine, client, redis_pid = stage.engine, stage.client, stage.redis_server.process.pid
     say(f"enrolling {plan.hosts:,} hosts")
     with writing(engine) as connection:
         enroll_simulated(connection, plan.hosts + 1, time.time())
         *hosts, probe = enrolled_hosts(connection)
     inboxes = Inboxes(client)
-    pushed = _preload(plan, hosts, inboxes, server.process.pid, say)
+    pushed = _preload(plan, hosts, inboxes, redis_pid, say)
     say("starting the worker")
-    settings = {
-        **environment,
-        "FLEETMEDIC_DATA_DIR": str(folder),
-        "FLEETMEDIC_REDIS_URL": server.url,
-        "FLEETMEDIC_DATABASE_URL": database_url,
-    }
-    worker = stack.enter_context(running_worker(settings, plan.children, folder / "worker.log"))
+    worker = stack.enter_context(running_worker(stage.settings, plan.children, stage.folder / "worker.log"))
     _wait_until_at_work(worker, probe, inboxes, client)
     children = len(psutil.Process(worker.process.pid).children())
-    pids = _Pids(worker.process.pid, postgres_pid(engine), server.process.pid)
+    pids = _Pids(worker.process.pid, postgres_pid(engine), redis_pid)
     before = pids.cpu()
     seconds = _drain(worker, inboxes, say)
     time.sleep(_AFTERWARDS_SECONDS)

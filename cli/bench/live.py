@@ -9,31 +9,29 @@ until the API shows it (a few hosts apart whose CPU leaps, once a second).
 import http.client
 import itertools
 import json
-import math
 import os
 import platform
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
 import redis
 from sqlalchemy import Engine
 
-import migrations
+from cli.bench.client import Client
 from cli.bench.cpu import cpu_seconds
 from cli.bench.inboxes import Inboxes
-from cli.bench.parts import Worker, own_database, own_redis, postgres_pid, running_api, running_worker
+from cli.bench.pace import percentile
+from cli.bench.parts import Worker, postgres_pid, running_api, running_worker
 from cli.bench.pushers import INCARNATION, Pushed, Pushers, Share, Target, running_pushers
+from cli.bench.stage import own_stage
 from cli.errors import CommandFailed
 from store.benchmark import count_snapshots, enroll_simulated, version
-from store.engine import connect, reading, writing
+from store.engine import reading, writing
 from store.enrollment import EnrolledHost, enrolled_hosts
 from store.retention import make_partitions
 from wire import keys
@@ -80,31 +78,17 @@ class _Seen:
 
 def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
     """Run the bench and return its figures (docs/benchmarks.md). Raises CommandFailed."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="fleetmedic-bench-")))
-        say("starting Redis and the database")
-        server = stack.enter_context(own_redis(folder / "redis"))
-        database_url = stack.enter_context(own_database(plan.database, folder))
-        client = stack.enter_context(redis.Redis.from_url(server.url))
-        engine = connect(database_url)
-        stack.callback(engine.dispose)
-        migrations.upgrade(engine)
+    say("starting Redis and the database")
+    with own_stage(plan.database, environment) as stage, ExitStack() as stack:
+        engine, client = stage.engine, stage.client
         make_partitions(engine, time.time())
         say(f"enrolling {plan.hosts:,} hosts")
         with writing(engine) as connection:
             enroll_simulated(connection, plan.hosts + _PROBES, time.time())
             enrolled = enrolled_hosts(connection)
         hosts, probes = enrolled[: plan.hosts], enrolled[plan.hosts :]
-        token = secrets.token_urlsafe(32)
-        settings = {
-            **environment,
-            "FLEETMEDIC_DATA_DIR": str(folder),
-            "FLEETMEDIC_REDIS_URL": server.url,
-            "FLEETMEDIC_DATABASE_URL": database_url,
-            "FLEETMEDIC_ADMIN_TOKEN": token,
-        }
-        worker = stack.enter_context(running_worker(settings, plan.children, folder / "worker.log"))
-        api = stack.enter_context(running_api(settings, folder / "api.log"))
+        worker = stack.enter_context(running_worker(stage.settings, plan.children, stage.folder / "worker.log"))
+        api = stack.enter_context(running_api(stage.settings, stage.folder / "api.log"))
         say("making the hosts")
         user, password = Inboxes(client).let_collectors_in()
         port = int(client.connection_pool.connection_kwargs["port"])
@@ -112,7 +96,7 @@ def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
         pids = {
             "worker": worker.process.pid,
             "database": postgres_pid(engine),
-            "redis": server.process.pid,
+            "redis": stage.redis_server.process.pid,
             "api": api.pid,
         }
         seen = _Seen()
@@ -120,7 +104,9 @@ def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
         before = _cpu(pids)
         pushing_before = sum(map(cpu_seconds, pushers.pids))
         began = time.monotonic()
-        pushed, pushing_seconds = _watch(plan, client, probes, (api.port, token), worker, pushers, seen, say)
+        pushed, pushing_seconds = _watch(
+            plan, client, probes, Client(api.port, stage.token), worker, pushers, seen, say
+        )
         _wait_until_empty(client, worker)
         seconds = time.monotonic() - began
         after = _cpu(pids)
@@ -181,7 +167,7 @@ def _watch(
     plan: Plan,
     client: "redis.Redis",
     probes: Sequence[EnrolledHost],
-    api: tuple[int, str],
+    api: Client,
     worker: Worker,
     pushers: Pushers,
     seen: _Seen,
@@ -231,13 +217,12 @@ def _wait_until_empty(client: "redis.Redis", worker: Worker) -> None:
 def _probe(
     client: "redis.Redis",
     probes: Sequence[EnrolledHost],
-    api: tuple[int, str],
+    api: Client,
     seen: _Seen,
     stopped: threading.Event,
 ) -> None:
     """Let one host after another have a CPU that leaps, and see when the API shows the event."""
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", api[0], timeout=10)
         for turn, host in enumerate(itertools.cycle(probes)):
             if stopped.wait(_PROBE_SECONDS):
                 return
@@ -249,7 +234,7 @@ def _probe(
                 continue
             pushed_at = time.monotonic()
             _push(client, host, sequence + 1, _BUSY_PERCENT)
-            if _until(lambda: _is_shown(connection, api[1], host)):  # noqa: B023 - called before the loop goes on
+            if _until(lambda: _is_shown(api, host)):  # noqa: B023 - called before the loop goes on
                 seen.visible_ms.append(1000 * (time.monotonic() - pushed_at))
             else:
                 seen.unseen_events += 1
@@ -264,16 +249,10 @@ def _push(client: "redis.Redis", host: EnrolledHost, sequence: int, cpu_percent:
     client.rpush(keys.inbox(keys.shard_of(host.id)), entry)
 
 
-def _is_shown(connection: http.client.HTTPConnection, token: str, host: EnrolledHost) -> bool:
-    connection.request(
-        "GET",
-        f"/api/v1/events?host={host.name}&type=cpu_spike&state=open",
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    answer = connection.getresponse()
-    body = answer.read()
-    if answer.status != http.HTTPStatus.OK:
-        raise CommandFailed(f"the API answered {answer.status}: {body[:200]!r}")
+def _is_shown(api: Client, host: EnrolledHost) -> bool:
+    status, body = api.ask("GET", f"/api/v1/events?host={host.name}&type=cpu_spike&state=open")
+    if status != http.HTTPStatus.OK:
+        raise CommandFailed(f"the API answered {status}: {body[:200]!r}")
     return bool(json.loads(body)["items"])
 
 
@@ -293,9 +272,4 @@ def _counted(engine: Engine, apart: Sequence[int]) -> int:
 
 
 def _percentiles(values: Sequence[float], digits: int) -> dict[str, float | None]:
-    ordered = sorted(values)
-
-    def at(share: float) -> float | None:
-        return round(ordered[math.ceil(share * len(ordered)) - 1], digits) if ordered else None
-
-    return {"p50": at(0.5), "p99": at(0.99), "max": at(1.0)}
+    return {name: percentile(values, percent, digits) for name, percent in (("p50", 50), ("p99", 99), ("max", 100))}

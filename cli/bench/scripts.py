@@ -11,28 +11,23 @@ have become a script.
 
 import http.client
 import json
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-import redis
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
-import migrations
 from cli.bench.client import Client
-from cli.bench.parts import Worker, own_database, own_redis, running_api, running_worker
-from cli.errors import CommandFailed
+from cli.bench.pace import at_pace, percentile
+from cli.bench.parts import Worker, running_api, running_worker
+from cli.bench.stage import Stage, own_stage
 from store.benchmark import enroll_simulated, tally_scripts, version
-from store.engine import connect, reading, writing
+from store.engine import reading, writing
 from store.remedies import catalogue
 
 Say = Callable[[str], None]
@@ -76,46 +71,27 @@ class Answers:
 
 def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
     """Run the bench and return its figures (docs/benchmarks.md). Raises CommandFailed."""
-    try:
-        with ExitStack() as stack:
-            return _run(plan, environment, say, stack)
-    except DBAPIError as error:
-        first_line = str(error.orig).strip().partition("\n")[0]
-        raise CommandFailed(f"that database cannot be used: {first_line}") from None
-    except redis.RedisError as error:
-        raise CommandFailed(f"the Redis of this bench failed: {error}") from None
+    say("starting Redis and the database")
+    with own_stage(plan.database, environment) as stage, ExitStack() as stack:
+        return _run(plan, stage, say, stack)
 
 
-def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack) -> dict[str, Any]:
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="fleetmedic-bench-")))
-    say("starting Redis, the database, the API and the worker")
-    server = stack.enter_context(own_redis(folder / "redis"))
-    engine = connect(stack.enter_context(own_database(plan.database, folder)))
-    stack.callback(engine.dispose)
-    migrations.upgrade(engine)
+def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]:
+    engine = stage.engine
     with writing(engine) as connection:
         enroll_simulated(connection, 1, time.time())
-    token = secrets.token_hex(16)
-    settings = {
-        **environment,
-        "FLEETMEDIC_DATA_DIR": str(folder),
-        "FLEETMEDIC_REDIS_URL": server.url,
-        "FLEETMEDIC_DATABASE_URL": engine.url.set(drivername=engine.url.get_backend_name()).render_as_string(
-            hide_password=False
-        ),
-        "FLEETMEDIC_ADMIN_TOKEN": token,
-    }
-    workers = stack.enter_context(_Workers(settings, folder / "worker.log"))
-    port = stack.enter_context(running_api(settings, folder / "api.log")).port
-    ask = Asker(port, token)
+    say("starting the API and the worker")
+    workers = stack.enter_context(_Workers(stage.settings, stage.folder / "worker.log"))
+    port = stack.enter_context(running_api(stage.settings, stage.folder / "api.log")).port
+    ask = Asker(port, stage.token)
     _wait_for_remedies(engine, workers)
     say("warming up")
-    warm_up = _at_pace(ask, plan.rate, _WARM_UP_SECONDS)
+    warm_up = _ask_for_scripts(ask, plan.rate, _WARM_UP_SECONDS)
     say(f"asking for {plan.rate} scripts a second, the worker left alone")
-    steady = _at_pace(ask, plan.rate, plan.seconds)
+    steady = _ask_for_scripts(ask, plan.rate, plan.seconds)
     say("the same, the worker killed meanwhile")
     with workers.being_killed(plan.seconds / 2):
-        killed = _at_pace(ask, plan.rate, plan.seconds)
+        killed = _ask_for_scripts(ask, plan.rate, plan.seconds)
     say("waiting for what is still to come")
     _wait_until_done(engine, workers)
     with reading(engine) as connection:
@@ -157,7 +133,7 @@ class Asker:
         return status, json.loads(answer)
 
 
-def _at_pace(asker: Asker, rate: int, seconds: float) -> Answers:
+def _ask_for_scripts(asker: Asker, rate: int, seconds: float) -> Answers:
     """Ask at this rate for so long, and wait for all answers."""
     answers = Answers()
     lock = threading.Lock()
@@ -177,12 +153,7 @@ def _at_pace(asker: Asker, rate: int, seconds: float) -> Answers:
             else:
                 answers.later += 1
 
-    began = time.monotonic()
-    with ThreadPoolExecutor(_CLIENTS) as pool:
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            time.sleep(max(0.0, due - time.monotonic()))
-            pool.submit(ask_at, due)
+    at_pace(ask_at, rate, seconds, _CLIENTS)
     return answers
 
 
@@ -263,11 +234,3 @@ def _wait_until_done(engine: Engine, workers: _Workers) -> None:
                 return
         workers.worker.check_running()
         time.sleep(_LOOK_SECONDS)
-
-
-def percentile(values: list[float], percent: int) -> float | None:
-    """Return the value that so many percent do not exceed (nearest rank), to a tenth; None of nothing."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return round(ordered[max(0, -(-len(ordered) * percent // 100) - 1)], 1)

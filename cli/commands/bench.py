@@ -16,8 +16,14 @@ from cli.bench.faults import command as faults
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
     benches = parser.add_subparsers(title="benches", dest="bench", metavar="BENCH", required=True)
-    description = "how fast workers take in what a fleet pushed, and what it costs"
-    ingest = benches.add_parser("ingest", help=description, description=description[0].upper() + description[1:] + ".")
+
+    def bench(name: str, description: str, bench_run: Callable[[Namespace, Mapping[str, str]], int]) -> ArgumentParser:
+        made = benches.add_parser(name, help=description, description=description[0].upper() + description[1:] + ".")
+        made.add_argument("--json", action="store_true", help="print one JSON object")
+        made.set_defaults(bench_run=bench_run)
+        return made
+
+    ingest = bench("ingest", "how fast workers take in what a fleet pushed, and what it costs", _ingest)
     _add_database(ingest)
     ingest.add_argument(
         "--hosts", type=whole_number(1, 1_000_000), default=10_000, metavar="N", help="default: %(default)s"
@@ -49,44 +55,23 @@ def add_arguments(parser: ArgumentParser) -> None:
     ingest.add_argument(
         "--interval", type=interval, default=30.0, metavar="S", help="of each host with --live (default: 30)"
     )
-    ingest.add_argument("--json", action="store_true", help="print one JSON object")
-    ingest.set_defaults(bench_run=_ingest)
-    description = "how long it takes from asking for a script to having it, also while workers are killed"
-    scripts = benches.add_parser(
-        "scripts", help=description, description=description[0].upper() + description[1:] + "."
+    scripts = bench(
+        "scripts", "how long it takes from asking for a script to having it, also while workers are killed", _scripts
     )
     _add_database(scripts)
-    scripts.add_argument(
-        "--seconds",
-        type=whole_number(1, 3600),
-        default=30,
-        metavar="S",
-        help="of each of two runs, without and with workers killed (default: %(default)s)",
-    )
+    _add_seconds(scripts, 30, "of each of two runs, without and with workers killed")
     scripts.add_argument(
         "--rate", type=whole_number(1, 1000), default=50, metavar="N", help="jobs a second (default: %(default)s)"
     )
-    scripts.add_argument("--json", action="store_true", help="print one JSON object")
-    scripts.set_defaults(bench_run=_scripts)
-    description = "what hosts notice of one that floods, in the same shard and in another"
-    flood = benches.add_parser("flood", help=description, description=description[0].upper() + description[1:] + ".")
+    flood = bench("flood", "what hosts notice of one that floods, in the same shard and in another", _flood)
     _add_database(flood)
-    flood.add_argument(
-        "--seconds",
-        type=whole_number(1, 3600),
-        default=10,
-        metavar="S",
-        help="of each of three measurements: without a flood and with two (default: %(default)s)",
+    _add_seconds(flood, 10, "of each of three measurements: without a flood and with two")
+    collector = bench(
+        "collector",
+        "what the collector costs on this machine, beside node_exporter where that is installed",
+        _collector,
     )
-    flood.add_argument("--json", action="store_true", help="print one JSON object")
-    flood.set_defaults(bench_run=_flood)
-    description = "what the collector costs on this machine, beside node_exporter where that is installed"
-    collector = benches.add_parser(
-        "collector", help=description, description=description[0].upper() + description[1:] + "."
-    )
-    collector.add_argument(
-        "--seconds", type=whole_number(1, 3600), default=60, metavar="S", help="of measuring (default: %(default)s)"
-    )
+    _add_seconds(collector, 60, "of measuring")
     collector.add_argument(
         "--interval",
         type=whole_number(1, 3600),
@@ -101,17 +86,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="P",
         help="that sleep beside those of this machine (default: %(default)s)",
     )
-    collector.add_argument("--json", action="store_true", help="print one JSON object")
-    collector.set_defaults(bench_run=_collector)
-    description = "that nothing is lost, doubled or invented while every part is made to fail"
-    faulty = benches.add_parser("faults", help=description, description=description[0].upper() + description[1:] + ".")
-    faults.add_arguments(faulty)
-    faulty.set_defaults(bench_run=_faults)
-    description = "how long pages and charts take where there is a month of history"
-    pages = benches.add_parser("api", help=description, description=description[0].upper() + description[1:] + ".")
+    faults.add_arguments(
+        bench("faults", "that nothing is lost, doubled or invented while every part is made to fail", _faults)
+    )
+    pages = bench("api", "how long pages and charts take where there is a month of history", _api)
     _add_database(pages)
+    _add_seconds(pages, 60, "of asking")
     api.add_arguments(pages)
-    pages.set_defaults(bench_run=_api)
 
 
 def _add_database(parser: ArgumentParser) -> None:
@@ -121,6 +102,16 @@ def _add_database(parser: ArgumentParser) -> None:
         metavar="D",
         help="sqlite, postgres (one of its own) or the URL of a Postgres server, where a database is made and dropped "
         "(default: %(default)s)",
+    )
+
+
+def _add_seconds(parser: ArgumentParser, default: int, of_what: str) -> None:
+    parser.add_argument(
+        "--seconds",
+        type=whole_number(1, 3600),
+        default=default,
+        metavar="S",
+        help=f"{of_what} (default: %(default)s)",
     )
 
 

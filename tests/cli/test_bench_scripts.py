@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from cli.bench.scripts import Asker, percentile
+from cli.bench.pace import percentile
+from cli.bench.scripts import Asker
 from tests.system.all_in_one import fleetmedic
 
 

@@ -23,16 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "(default: %(default)s, at most all)",
     )
     parser.add_argument(
-        "--seconds", type=whole_number(1, 3600), default=60, metavar="S", help="of asking (default: %(default)s)"
-    )
-    parser.add_argument(
         "--rate",
         type=whole_number(1, 1000),
         default=20,
         metavar="N",
         help="requests a second, all routes together (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: Namespace, environment: Mapping[str, str], say: Callable[[str], None]) -> int:

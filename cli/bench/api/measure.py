@@ -11,31 +11,25 @@ timed from when it was due, so that a server that stalls cannot hide it by being
 import http.client
 import json
 import random
-import secrets
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
 import redis
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 
-import migrations
 from cli.bench.client import Client
-from cli.bench.parts import own_database, own_redis, running_api, running_worker
-from cli.bench.scripts import percentile
-from cli.errors import CommandFailed
+from cli.bench.pace import at_pace, percentile
+from cli.bench.parts import running_api, running_worker
+from cli.bench.stage import Stage, own_stage
 from store.benchmark import enroll_simulated, version
 from store.benchmark_history import Extent, fill, make_due, settle, waiting
-from store.engine import connect, reading, writing
+from store.engine import reading, writing
 from store.retention import make_partitions
 from store.settings import ServerSettings
 from wire import keys
@@ -67,35 +61,15 @@ class Plan:
 
 def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
     """Run the bench and return its figures (docs/benchmarks.md). Raises CommandFailed."""
-    try:
-        with ExitStack() as stack:
-            return _run(plan, environment, say, stack)
-    except DBAPIError as error:
-        first_line = str(error.orig).strip().partition("\n")[0]
-        raise CommandFailed(f"that database cannot be used: {first_line}") from None
-    except redis.RedisError as error:
-        raise CommandFailed(f"the Redis of this bench failed: {error}") from None
-
-
-def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack) -> dict[str, Any]:
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="fleetmedic-bench-")))
     say("starting Redis and the database")
-    server = stack.enter_context(own_redis(folder / "redis"))
-    engine = connect(stack.enter_context(own_database(plan.database, folder)))
-    stack.callback(engine.dispose)
-    migrations.upgrade(engine)
+    with own_stage(plan.database, environment) as stage, ExitStack() as stack:
+        return _run(plan, stage, say, stack)
+
+
+def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]:
+    engine = stage.engine
     now = float(int(time.time()))
-    token = secrets.token_hex(16)
-    settings = {
-        **environment,
-        "FLEETMEDIC_DATA_DIR": str(folder),
-        "FLEETMEDIC_REDIS_URL": server.url,
-        "FLEETMEDIC_DATABASE_URL": engine.url.set(drivername=engine.url.get_backend_name()).render_as_string(
-            hide_password=False
-        ),
-        "FLEETMEDIC_ADMIN_TOKEN": token,
-    }
-    expired_before = now - ServerSettings.from_environment(settings).retention.raw_seconds
+    expired_before = now - ServerSettings.from_environment(stage.settings).retention.raw_seconds
     say(f"writing history of {plan.hosts:,} hosts, a whole month of {plan.whole_hosts:,}")
     with writing(engine) as connection:
         enroll_simulated(connection, plan.hosts, now - 31 * 86400)
@@ -109,15 +83,14 @@ def _run(plan: Plan, environment: Mapping[str, str], say: Say, stack: ExitStack)
         database_version = version(connection)
         before = waiting(connection, expired_before)
     say("starting the API and the worker")
-    port = stack.enter_context(running_api(settings, folder / "api.log")).port
-    worker = stack.enter_context(running_worker(settings, None, folder / "worker.log"))
-    client = Client(port, token)
+    port = stack.enter_context(running_api(stage.settings, stage.folder / "api.log")).port
+    worker = stack.enter_context(running_worker(stage.settings, None, stage.folder / "worker.log"))
+    client = Client(port, stage.token)
     routes = _Routes(plan.whole_hosts, now)
-    _at_pace(client, routes, plan.rate, _WARM_UP_SECONDS)
+    _ask(client, routes, plan.rate, _WARM_UP_SECONDS)
     say(f"asking {plan.rate} times a second, for {plan.seconds} s")
-    marks = stack.enter_context(redis.Redis.from_url(server.url))
-    with _duties_due(engine, marks):
-        answers = _at_pace(client, routes, plan.rate, plan.seconds)
+    with _duties_due(engine, stage.client):
+        answers = _ask(client, routes, plan.rate, plan.seconds)
     worker.check_running()
     with reading(engine) as connection:
         after = waiting(connection, expired_before)
@@ -187,12 +160,14 @@ class _Answers:
     """Those answered with anything but 200, or not at all."""
 
 
-def _at_pace(client: Client, routes: _Routes, rate: int, seconds: float) -> _Answers:
+def _ask(client: Client, routes: _Routes, rate: int, seconds: float) -> _Answers:
     """Ask at this rate for so long, and wait for all answers."""
     answers = _Answers(defaultdict(list), [])
     lock = threading.Lock()
 
-    def ask_at(due: float, name: str, path: str) -> None:
+    def ask_at(due: float) -> None:
+        with lock:
+            name, path = routes.following()
         try:
             status, body = client.ask("GET", path)
             milliseconds = 1000 * (time.monotonic() - due)
@@ -207,14 +182,7 @@ def _at_pace(client: Client, routes: _Routes, rate: int, seconds: float) -> _Ans
                 answers.milliseconds[name].append(milliseconds)
                 routes.answered(name, document)
 
-    began = time.monotonic()
-    with ThreadPoolExecutor(_CLIENTS) as pool:
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            time.sleep(max(0.0, due - time.monotonic()))
-            with lock:
-                name, path = routes.following()
-            pool.submit(ask_at, due, name, path)
+    at_pace(ask_at, rate, seconds, _CLIENTS)
     return answers
 
 

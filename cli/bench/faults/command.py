@@ -30,7 +30,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="leave out a kind of fault, say spool_disk_full and database_disk_full where nothing may be mounted; "
         "may be given several times",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: Namespace, environment: Mapping[str, str], say: Callable[[str], None]) -> int:
