@@ -1,11 +1,13 @@
 """Hosts that fell silent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, exists, func, select
 
 from store.schema import events, host_state, hosts
+
+_HOSTS_AT_ONCE = 5000
 
 
 class QuietHost(NamedTuple):
@@ -20,11 +22,19 @@ class QuietHost(NamedTuple):
     tracks: bytes | None
 
 
-def quiet_hosts(
-    connection: Connection, event_type: str, before: float, host_ids: Sequence[int] | None = None
-) -> list[QuietHost]:
-    """Return monitored hosts that were last heard of before then and have no open event of this type."""
-    last_heard = func.coalesce(host_state.c.received_at, hosts.c.enrolled_at)
+def unheard_hosts(connection: Connection, intervals: float, shortest_seconds: float, now: float) -> list[int]:
+    """Return the ids of hosts of which nothing came for so many intervals of theirs, or that never spoke.
+
+    One table and no more: a sweep asks this of all hosts, every few seconds.
+    """
+    longest = func.greatest if connection.dialect.name == "postgresql" else func.max
+    window = longest(intervals * host_state.c.interval_seconds, shortest_seconds)
+    query = select(host_state.c.host_id).where(func.coalesce(host_state.c.received_at, 0.0) + window < now)
+    return list(connection.execute(query.order_by(host_state.c.host_id)).scalars())
+
+
+def quiet_hosts(connection: Connection, event_type: str, host_ids: Sequence[int]) -> Iterator[QuietHost]:
+    """Yield those of these hosts that are monitored and have no open event of this type."""
     known = exists().where(events.c.host_id == hosts.c.id, events.c.type == event_type, events.c.state == "open")
     query = (
         select(
@@ -36,19 +46,16 @@ def quiet_hosts(
             host_state.c.tracks,
         )
         .join(host_state, host_state.c.host_id == hosts.c.id)
-        .where(hosts.c.revoked_at.is_(None), hosts.c.paused.is_(False), last_heard < before, ~known)
+        .where(hosts.c.revoked_at.is_(None), hosts.c.paused.is_(False), ~known)
         .order_by(hosts.c.id)
     )
-    if host_ids is not None:
-        query = query.where(hosts.c.id.in_(host_ids))
-    return [
-        QuietHost(
-            row.id,
-            row.received_at,
-            row.monitoring_changed_at,
-            # A slower pace that was asked for counts from the asking, not from the first snapshot at it.
-            max(row.interval_seconds, row.asked_interval_seconds or 0.0),
-            row.tracks,
-        )
-        for row in connection.execute(query)
-    ]
+    for first in range(0, len(host_ids), _HOSTS_AT_ONCE):
+        for row in connection.execute(query.where(hosts.c.id.in_(host_ids[first : first + _HOSTS_AT_ONCE]))):
+            yield QuietHost(
+                row.id,
+                row.received_at,
+                row.monitoring_changed_at,
+                # A slower pace that was asked for counts from the asking, not from the first snapshot at it.
+                max(row.interval_seconds, row.asked_interval_seconds or 0.0),
+                row.tracks,
+            )

@@ -11,7 +11,7 @@ from store import leases, positions, records, retention, script_jobs
 from store.configs import desired_configs
 from store.engine import reading, writing
 from store.settings import Retention
-from store.silence import QuietHost, quiet_hosts
+from store.silence import QuietHost, quiet_hosts, unheard_hosts
 from wire import keys
 from wire.config import encode_config
 from worker import silence
@@ -47,19 +47,26 @@ def sweep(engine: Engine, inbox: Inbox, now: float) -> Swept:
     if not inbox.has_configs():
         publish_configs(engine, inbox, None)
     backlogged = {row.shard for row in inbox.look() if row.length}
-    suspects: dict[int, list[int]] = defaultdict(list)
-    with reading(engine) as connection:
-        for host in quiet_hosts(connection, HOST_DOWN, now - silence.SHORTEST_SECONDS):
-            if silence.down_since(host, since, now) is not None:
-                suspects[keys.shard_of(host.host_id)].append(host.host_id)
     down: list[int] = []
-    for shard, host_ids in suspects.items():
+    for shard, host_ids in _suspects(engine, since, now).items():
         with writing(engine) as connection:
             down += _sweep_shard(connection, shard, host_ids, shard in backlogged, since, now)
     inbox.announce({"events": down})
     with writing(engine) as connection:
         overdue = script_jobs.take_overdue(connection, now - OVERDUE_SECONDS, _MOST_OVERDUE, now)
     return Swept(down, overdue)
+
+
+def _suspects(engine: Engine, since: float, now: float) -> dict[int, list[int]]:
+    """Return the hosts that seem to be down, by shard, as far as can be told without its lock."""
+    suspects: dict[int, list[int]] = defaultdict(list)
+    if since + silence.SHORTEST_SECONDS < now:
+        with reading(engine) as connection:
+            unheard = unheard_hosts(connection, silence.INTERVALS, silence.SHORTEST_SECONDS, now)
+            for host in quiet_hosts(connection, HOST_DOWN, unheard):
+                if silence.down_since(host, since, now) is not None:
+                    suspects[keys.shard_of(host.host_id)].append(host.host_id)
+    return suspects
 
 
 def _sweep_shard(
@@ -73,7 +80,7 @@ def _sweep_shard(
     heard_until = held[0].caught_up_at if is_backlogged else now
     down: list[QuietHost] = [
         host
-        for host in quiet_hosts(connection, HOST_DOWN, now - silence.SHORTEST_SECONDS, host_ids)
+        for host in quiet_hosts(connection, HOST_DOWN, host_ids)
         if silence.down_since(host, since, heard_until) is not None
     ]
     records.insert_events(connection, [silence.event_row(host, now) for host in down])

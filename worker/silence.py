@@ -10,12 +10,12 @@ from worker.evaluation import HOST_DOWN
 from worker.events import Track, open_track
 
 SHORTEST_SECONDS = 30.0
-_INTERVALS = 3
+INTERVALS = 3
 
 
 def window_seconds(interval_seconds: float) -> float:
     """Return how long a host of this pace may be silent."""
-    return max(_INTERVALS * interval_seconds, SHORTEST_SECONDS)
+    return max(INTERVALS * interval_seconds, SHORTEST_SECONDS)
 
 
 def down_since(host: QuietHost, watching_since: float, heard_until: float) -> float | None:

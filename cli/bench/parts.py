@@ -65,6 +65,11 @@ def _own_postgres(folder: Path) -> Iterator[str]:
     wheel = postgres_wheel()
     data = folder / "postgres"
     data.mkdir()
+    wheel.PostgresServer(data).cleanup()
+    # What docs/operations.md advises; it is read at a start only.
+    quarter_megabytes = psutil.virtual_memory().total // 4 // 1024**2
+    with (data / "postgresql.conf").open("a") as settings:
+        settings.write(f"shared_buffers = {quarter_megabytes}MB\nmax_wal_size = 8GB\n")
     server = wheel.PostgresServer(data)
     try:
         yield server.get_uri()
