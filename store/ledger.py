@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from store.arrays import Floats, Integers
+from store.arrays import Floats, Integers, as_json
 from store.engine import driver_cursor
 
 
@@ -54,7 +54,7 @@ def ledgers(connection: Connection, host_ids: Sequence[int]) -> dict[int, Ledger
             cursor.execute(_READ + " = ANY(%b)", (Integers(host_ids),), binary=True)
             rows = cursor.fetchall()
     else:
-        wanted = msgspec.json.encode(list(host_ids)).decode()
+        wanted = as_json(host_ids)
         query = _READ + " IN (SELECT value FROM json_each(?))"  # noqa: S608 - no value
         rows = connection.exec_driver_sql(query, (wanted,)).fetchall()
     return {host_id: Ledger(*fields) for host_id, *fields in rows}

@@ -1,8 +1,7 @@
 """What is in the snapshots and not yet in the roll-ups: appended with the snapshots, taken out with the roll-up.
 
 Each in one transaction with what it belongs to, so that every snapshot is rolled up once, however late it came and
-whoever was killed meanwhile. It holds the values themselves: to read them out of the snapshots again, host by host,
-would cost more than to write them twice.
+whoever was killed meanwhile. It holds the values themselves, so that nobody reads them out of the snapshots again.
 
 Rows are kept by lane, which is a range of hosts, and by bucket: a roll-up takes a closed bucket of one lane.
 """

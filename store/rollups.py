@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, Stored, merged, pack, unpack
-from store.arrays import Floats, Integers
+from store.arrays import Floats, Integers, as_json
 from store.binary_copy import NULL_LENGTH, copy_in
 from store.engine import driver_cursor
 from wire.metrics import NAMES
@@ -49,7 +48,7 @@ def read_hosts(connection: Connection, table: Table, host_ids: Sequence[int], st
             rows = cursor.fetchall()
     else:
         query = _READ_SQLITE.format(table=table, columns=_COLUMNS)
-        rows = connection.exec_driver_sql(query, (msgspec.json.encode(list(host_ids)).decode(), start, end)).fetchall()
+        rows = connection.exec_driver_sql(query, (as_json(host_ids), start, end)).fetchall()
     return unpack([Stored(*row) for row in rows], len(NAMES))
 
 
