@@ -57,6 +57,8 @@ def save_script(asked: SaveBody) -> Response:
     """Save a script in the folder ``scripts`` of the server's data folder, and return its path there."""
     if asked.id is not None:
         script = _script_of(asked.id)
+        if asked.issue_type not in (None, script.issue_type):
+            raise bad_field("issue_type", f"is not that of script {script.id}, which is {script.issue_type}")
     elif asked.issue_type is None:
         raise bad_field("id", "is needed, or issue_type in its place")
     else:

@@ -182,6 +182,13 @@ def test_what_is_wrong_is_named(
     assert not folder.exists()
 
 
+def test_an_issue_type_that_is_not_the_script_s_is_refused(client: FlaskClient, script: int, folder: Path) -> None:
+    assert client.post(PATH, json={"id": script, "issue_type": "cpu_high"}).status_code == 200
+    answer = client.post(PATH, json={"id": script, "issue_type": "disk_full", "filename": "other.sh"})
+    assert (answer.status_code, answer.get_json()["field"]) == (400, "issue_type")
+    assert not (folder / "other.sh").exists()
+
+
 @pytest.mark.parametrize("name", ["../x.sh", "/x.sh", "NUL.sh", "x\0.sh", "x" * 300 + ".sh", "x.ps1"], ids=visible)
 def test_the_route_refuses_a_bad_name(client: FlaskClient, script: int, folder: Path, name: str) -> None:
     answer = client.post(PATH, json={"id": script, "filename": name})
