@@ -1,15 +1,20 @@
 """The inboxes as a bench uses them: filled as collectors fill them, held back, released all at once."""
 
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import redis
 
+from cli.bench.parts import Worker
 from wire import keys
 
 _SHARDS = range(keys.SHARDS)
 _COLLECTORS_AT_ONCE = 64
+_LOOK_SECONDS = 0.05
+_PATIENCE_SECONDS = 60.0
+_PROGRESS_SECONDS = 1.0
 
 
 class Inboxes:
@@ -84,6 +89,24 @@ class Inboxes:
         user, password = self.let_collectors_in()
         administrator = self._redis.connection_pool.connection_kwargs
         return redis.ConnectionPool(**{**administrator, "username": user, "password": password})
+
+
+def wait_until_drained(inboxes: Inboxes, worker: Worker, say: Callable[[str], None]) -> None:
+    """Wait until all inboxes are empty. Raises CommandFailed when the worker ends, or drains nothing for a minute."""
+    moved_at = told_at = time.monotonic()
+    least = left = inboxes.waiting()
+    while left:
+        time.sleep(_LOOK_SECONDS)
+        worker.check_running()
+        left = inboxes.waiting()
+        now = time.monotonic()
+        if left < least:
+            least, moved_at = left, now
+        elif now - moved_at > _PATIENCE_SECONDS:
+            raise worker.failed(f"nothing was drained for {_PATIENCE_SECONDS:g} s, {left:,} entries are left")
+        if now - told_at > _PROGRESS_SECONDS:
+            told_at = now
+            say(f"draining: {left:,} entries left")
 
 
 def _push(host_id: int, entry: bytes) -> tuple[tuple[str, str] | tuple[str, str, bytes], ...]:

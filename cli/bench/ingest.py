@@ -25,7 +25,7 @@ import redis
 
 from cli.bench.cpu import cpu_seconds
 from cli.bench.fleet import INTERVAL_SECONDS, SimulatedFleet
-from cli.bench.inboxes import Inboxes
+from cli.bench.inboxes import Inboxes, wait_until_drained
 from cli.bench.parts import Worker, postgres_pid, running_worker
 from cli.bench.stage import Stage, own_stage
 from store.benchmark import Tally, enroll_simulated, tally, version
@@ -40,7 +40,6 @@ _INCARNATION = 1
 _LOOK_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
 _AFTERWARDS_SECONDS = 0.5
-_PROGRESS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -166,20 +165,7 @@ def _drain(worker: Worker, inboxes: Inboxes, say: Say) -> float:
     """Release what was put aside and return the seconds until it is drained."""
     began = time.monotonic()
     inboxes.release()
-    moved_at = told_at = began
-    least = left = inboxes.waiting()
-    while left:
-        time.sleep(_LOOK_SECONDS)
-        worker.check_running()
-        left = inboxes.waiting()
-        now = time.monotonic()
-        if left < least:
-            least, moved_at = left, now
-        elif now - moved_at > _PATIENCE_SECONDS:
-            raise worker.failed(f"nothing was drained for {_PATIENCE_SECONDS:g} s, {left:,} entries are left")
-        if now - told_at > _PROGRESS_SECONDS:
-            told_at = now
-            say(f"draining: {left:,} entries left")
+    wait_until_drained(inboxes, worker, say)
     return time.monotonic() - began
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 
 from cli.bench.client import Client
 from cli.bench.cpu import cpu_seconds
-from cli.bench.inboxes import Inboxes
+from cli.bench.inboxes import Inboxes, wait_until_drained
 from cli.bench.pace import percentile
 from cli.bench.parts import Worker, postgres_pid, running_api, running_worker
 from cli.bench.pushers import INCARNATION, Pushed, Pushers, Share, Target, running_pushers
@@ -107,7 +107,7 @@ def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
         pushed, pushing_seconds = _watch(
             plan, client, probes, Client(api.port, stage.token), worker, pushers, seen, say
         )
-        _wait_until_empty(client, worker)
+        wait_until_drained(Inboxes(client), worker, say)
         seconds = time.monotonic() - began
         after = _cpu(pids)
         pushing_after = sum(map(cpu_seconds, pushers.pids))
@@ -202,16 +202,6 @@ def _lag_seconds(client: "redis.Redis") -> float:
         pipeline.lindex(keys.inbox(shard), 0)
     sent_at = [open_entry(head).sent_at for head in pipeline.execute() if head]
     return max(0.0, time.time() - min(sent_at)) if sent_at else 0.0
-
-
-def _wait_until_empty(client: "redis.Redis", worker: Worker) -> None:
-    inboxes = Inboxes(client)
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while inboxes.waiting():
-        worker.check_running()
-        if time.monotonic() > deadline:
-            raise worker.failed(f"the inboxes are not empty {_PATIENCE_SECONDS:g} s after the last push")
-        time.sleep(_LOOK_SECONDS)
 
 
 def _probe(
