@@ -65,6 +65,11 @@ def session_token() -> str | None:
     return token
 
 
+def who() -> str:
+    """Return who asks, as far as is known, to stand beside what they change."""
+    return "admin token" if session_token() is None else "browser session"
+
+
 def _check() -> None:
     if request.endpoint in PUBLIC_ENDPOINTS:
         return

@@ -56,6 +56,12 @@ export const listEvents = (query, signal) => get("/api/v1/events", query, signal
 /** List the last events that nobody cleared. */
 export const recentEvents = (query, signal) => get("/api/agent/monitor/events", query, signal);
 
+/** Each takes what is written on the event with it, empty for nothing; and returns the event. */
+export const acknowledgeEvent = (id, note) => send("POST", `/api/v1/events/${part(id)}/acknowledge`, noteBody(note));
+export const resolveEvent = (id, note) => send("POST", `/api/v1/events/${part(id)}/resolve`, noteBody(note));
+export const addNote = (id, note) => send("POST", `/api/v1/events/${part(id)}/notes`, { note });
+export const listNotes = (id, signal) => get(`/api/v1/events/${part(id)}/notes`, { limit: 1000 }, signal);
+
 export const listRemedies = (signal) => get("/api/agent/generate-script/list", {}, signal);
 /** Ask for a script; one that takes long comes back as `{id, state: "queued"}`. */
 export const generateScript = (asked) => send("POST", "/api/agent/generate-script", asked);
@@ -68,6 +74,10 @@ export const optimize = (host, signal) => get("/api/agent/optimize", { host }, s
 
 /** Open the stream of changes (server-sent events: snapshots, events, scripts) of one host, or of all for null. */
 export const openStream = (host) => new EventSource(address("/api/v1/stream", { host }));
+
+function noteBody(note) {
+  return note ? { note } : {};
+}
 
 function part(text) {
   return encodeURIComponent(String(text));

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, bindparam, func, literal_column, select, tuple_
 
-from store.schema import events, hosts, scripts
+from store.schema import event_notes, events, hosts, scripts
 
 Severity = Literal["low", "medium", "high", "critical"]
 State = Literal["open", "resolved"]
@@ -34,6 +34,17 @@ class Event:
     resolved_at: float | None
     cleared_at: float | None
     evidence: Any
+    """Of the moment it last opened."""
+    acknowledged_at: float | None
+    acknowledged_by: str | None
+    resolved_by: str | None
+    """None where it resolved by itself."""
+    flapping: bool
+    openings: int
+    reopened_at: float | None
+    """When it last opened, None where that was the first time."""
+    notes: int
+    """How many there are of it."""
     script_id: int | None
     """Of the script that came by itself with it; None where no remedy answers it."""
 
@@ -110,9 +121,10 @@ def count_open(connection: Connection) -> list[OpenEvents]:
 
 
 def _select_events() -> Select[Any]:
+    notes = select(func.count()).where(event_notes.c.event_id == events.c.id).scalar_subquery()
     own_script = and_(scripts.c.event_id == events.c.id, scripts.c.automatic)
     return (
-        select(*events.c, hosts.c.name.label("host"), scripts.c.id.label("script_id"))
+        select(*events.c, hosts.c.name.label("host"), notes.label("notes"), scripts.c.id.label("script_id"))
         .join(hosts, hosts.c.id == events.c.host_id)
         .outerjoin(scripts, own_script)
     )

@@ -131,7 +131,7 @@ def move(connection: Connection, moved: Moved) -> None:
 
 
 def set_tracks(connection: Connection, tracks: Sequence[tuple[bytes | None, int]]) -> None:
-    """Write the pending and open events of hosts, given as (tracks, host id)."""
+    """Write the pending, open and lately resolved events of hosts, given as (tracks, host id)."""
     if not tracks:
         return
     if connection.dialect.name == "postgresql":

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -26,6 +27,25 @@ _UPDATE_EVENTS_POSTGRES = (
     "FROM unnest(%b::text[], %b::text[], %b, %b, %b, %b, %b, %b, %b, %b::text[], %b::text[]) "
     f"AS u ({', '.join((*_EVENT_CHANGES, *_EVENT_KEY))}) "
     f"WHERE {' AND '.join(f'e.{name} = u.{name}' for name in _EVENT_KEY)} AND e.state = 'open'"
+)
+
+_REOPENED = (*_EVENT_CHANGES, "openings", "reopened_at", "flapping", "evidence")
+_REOPENED_KEY = (*_EVENT_KEY, "opened_at")
+# It is seen anew: as if nobody had acknowledged it, resolved it or cleared it away.
+_AS_UNSEEN = "acknowledged_at = NULL, acknowledged_by = NULL, resolved_by = NULL, cleared_at = NULL"
+# A host's clock that was set back may give two events one time.
+_REOPEN_SQLITE = (
+    f"UPDATE events SET {', '.join(f'{name} = ?' for name in _REOPENED)}, {_AS_UNSEEN} "  # noqa: S608 - as above
+    f"WHERE id = (SELECT max(id) FROM events WHERE {' AND '.join(f'{name} = ?' for name in _REOPENED_KEY)}) "
+    "RETURNING id"
+)
+_REOPEN_POSTGRES = (
+    f"UPDATE events AS e SET {', '.join(f'{name} = u.{name}' for name in _REOPENED[:-1])}, "  # noqa: S608 - as above
+    f"evidence = u.evidence::jsonb, {_AS_UNSEEN} "
+    "FROM (SELECT u.*, (SELECT max(o.id) FROM events AS o WHERE "
+    f"{' AND '.join(f'o.{name} = u.{name}' for name in _REOPENED_KEY)}) AS id FROM unnest("
+    "%b::text[], %b::text[], %b, %b, %b, %b, %b, %b, %b, %b, %b::bool[], %b::text[], %b, %b::text[], %b::text[], %b) "
+    f"AS u ({', '.join((*_REOPENED, *_REOPENED_KEY))})) AS u WHERE e.id = u.id RETURNING e.id"
 )
 
 
@@ -53,6 +73,24 @@ def update_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) 
         )
     else:
         connection.exec_driver_sql(_UPDATE_EVENTS_SQLITE, [tuple(change[name] for name in names) for change in changes])
+
+
+def reopen_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Change events that opened again, each named by host_id, type, subject and opened_at; return their ids.
+
+    One that somebody resolved is open again too, where its ``state`` says so.
+    """
+    if not changes:
+        return []
+    names = (*_REOPENED, *_REOPENED_KEY)
+    rows = [{**change, "evidence": msgspec.json.encode(change["evidence"]).decode()} for change in changes]
+    if connection.dialect.name == "postgresql":
+        kinds = (list, list, *[Floats] * 6, Integers, Floats, list, list, Integers, list, list, Floats)
+        columns = tuple(kind([row[name] for row in rows]) for kind, name in zip(kinds, names, strict=True))
+        return list(connection.exec_driver_sql(_REOPEN_POSTGRES, columns).scalars())
+    # SQLite returns no rows of many statements at once.
+    found = (connection.exec_driver_sql(_REOPEN_SQLITE, tuple(row[name] for name in names)).scalars() for row in rows)
+    return [event_id for ids in found for event_id in ids]
 
 
 def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

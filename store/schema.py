@@ -73,7 +73,7 @@ host_state = Table(
     Column("taken_at", Double, comment="of the last snapshot, corrected"),
     Column("interval_seconds", REAL, nullable=False, server_default=text("30")),
     Column("cpu_percent", REAL, comment="of the last snapshot, for cpu_spike"),
-    Column("tracks", LargeBinary, comment="pending and open events (worker.events); NULL for none"),
+    Column("tracks", LargeBinary, comment="pending, open and lately resolved events (worker.events); NULL for none"),
     Column("impossible_values", BigInteger, nullable=False, server_default=text("0")),
     # Here, so that a drain reads one table.
     Column("key", LargeBinary, comment="HMAC key of the host's entries; NULL once it is revoked"),
@@ -199,6 +199,12 @@ events = Table(
     Column("resolved_at", Double),
     Column("cleared_at", Double, comment="hidden from the default view since"),
     Column("evidence", Document, nullable=False),
+    Column("acknowledged_at", Double),
+    Column("acknowledged_by", String(255), comment="who, as far as the API knew"),
+    Column("resolved_by", String(255), comment="who resolved it by hand; NULL where it resolved by itself"),
+    Column("flapping", Boolean, nullable=False, server_default=text("false"), comment="it opened again and again"),
+    Column("openings", Integer, nullable=False, server_default=text("1")),
+    Column("reopened_at", Double, comment="when it last opened; NULL where that was the first time"),
     CheckConstraint("state IN ('open', 'resolved')", name="state"),
     CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="severity"),
     Index(
@@ -213,6 +219,17 @@ events = Table(
     Index("ix_events_opened_at", "opened_at"),
     Index("ix_events_host_id_opened_at", "host_id", "opened_at"),
     postgresql_with={"fillfactor": 80},
+)
+
+event_notes = Table(
+    "event_notes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("written_at", Double, nullable=False),
+    Column("written_by", String(255), nullable=False, comment="who, as far as the API knew"),
+    Column("note", Text, nullable=False),
+    Index("ix_event_notes_event_id_id", "event_id", "id"),
 )
 
 shards = Table(

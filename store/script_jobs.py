@@ -67,6 +67,13 @@ def request_for_open_events(
     return [row[0] for row in rows]
 
 
+def retire(connection: Connection, event_ids: Sequence[int]) -> None:
+    """Make the scripts that these events have by themselves ones of the past, so that they get new ones."""
+    if event_ids:
+        own = and_(scripts.c.event_id.in_(event_ids), scripts.c.automatic)
+        connection.execute(update(scripts).where(own).values(automatic=False))
+
+
 def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
     """Return those of these jobs that are still queued and that no other worker has in hand, locked."""
     query = (

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, text
 _SNAPSHOTS = text("SELECT * FROM snapshots ORDER BY host_id, incarnation, sequence")
 _GAPS = text("SELECT host_id, incarnation, first_sequence, last_sequence, reason FROM gaps")
 _EVENTS = text(
-    "SELECT host_id, type, subject, severity, state, first_value, peak_value, opened_at FROM events ORDER BY id"
+    "SELECT host_id, type, subject, severity, state, first_value, peak_value, opened_at, reopened_at, openings, "
+    "flapping FROM events ORDER BY id"
 )
 
 
@@ -43,6 +44,9 @@ class StoredEvent(NamedTuple):
     first_value: float | None
     peak_value: float | None
     opened_at: float
+    reopened_at: float | None
+    openings: int
+    flapping: bool
 
 
 def stored_snapshots(connection: Connection) -> list[StoredSnapshot]:

@@ -5,12 +5,15 @@ Both are asked for a new incarnation; from then on each supersedes the other, un
 a name of its own. ``host_flooding``: a host pushes more than its credit allows (``worker.throttle``).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from worker.detection.finding import Severity
-from worker.evaluation import EventChange
-from worker.events import Track, open_track
+from worker.evaluation import EventChange, event_change
+from worker.events import FLAPPING_CLEAR_SECONDS, Track, is_over, open_track, reopened, resolved
 
 
 class Conduct(NamedTuple):
@@ -31,6 +34,9 @@ FLOODING = Conduct(
 )
 KINDS = (CLONED, FLOODING)
 
+_KEPT_SECONDS = 600.0
+"""After it resolved: seen again by then, it is the same event."""
+
 
 class Judged(NamedTuple):
     """A host's tracks, and what changed of its events."""
@@ -44,46 +50,29 @@ def judge(tracks: Sequence[Track], seen: Mapping[Conduct, Mapping[str, Any]], no
     judged = Judged(list(tracks), [])
     for kind in KINDS:
         known = next((track for track in tracks if track.type == kind.type), None)
-        if kind in seen:
-            _replace(judged, kind, open_track(kind.type, "", kind.severity, known.opened_at if known else now, now))
-            evidence = {"reason": kind.reason, **seen[kind]}
-            judged.changes.append(_change(kind, known.opened_at if known else now, now, evidence, is_new=known is None))
-        elif known and known.last_at + kind.quiet_seconds < now:
-            _replace(judged, kind, None)
-            judged.changes.append(_change(kind, known.opened_at, known.last_at, {}, resolved_at=now))
+        track, change = _shown(kind, known, seen[kind], now) if kind in seen else _unseen(kind, known, now)
+        if track is not None and change is not None:
+            judged.tracks[:] = [*(other for other in judged.tracks if other.type != kind.type), track]
+            judged.changes.append(change)
     return judged
 
 
-def _replace(judged: Judged, kind: Conduct, track: Track | None) -> None:
-    judged.tracks[:] = [other for other in judged.tracks if other.type != kind.type]
-    if track is not None:
-        judged.tracks.append(track)
+def _shown(kind: Conduct, known: Track | None, evidence: Mapping[str, Any], now: float) -> tuple[Track, EventChange]:
+    evidence = {"reason": kind.reason, **evidence}
+    new = open_track(kind.type, "", kind.severity, now, now)
+    if known is None or is_over(known, now):
+        return new, event_change(0, new, "opened", evidence)
+    if known.state == "resolved":
+        again = reopened(known, new)
+        return again, event_change(0, again, "reopened", evidence)
+    still = replace(known, last_at=now, read_at=now)
+    return still, event_change(0, still, "updated")
 
 
-def _change(
-    kind: Conduct,
-    opened_at: float,
-    last_at: float,
-    evidence: dict[str, Any],
-    *,
-    resolved_at: float | None = None,
-    is_new: bool = False,
-) -> EventChange:
-    return EventChange(
-        host=0,
-        type=kind.type,
-        subject="",
-        severity=kind.severity,
-        state="open" if resolved_at is None else "resolved",
-        limit=None,
-        first_value=None,
-        value=None,
-        peak_value=None,
-        peak_at=None,
-        started_at=opened_at,
-        opened_at=opened_at,
-        last_at=last_at,
-        resolved_at=resolved_at,
-        evidence=evidence,
-        is_new=is_new,
-    )
+def _unseen(kind: Conduct, known: Track | None, now: float) -> tuple[Track | None, EventChange | None]:
+    if known is None or known.state != "open":
+        return None, None
+    if known.last_at + max(kind.quiet_seconds, FLAPPING_CLEAR_SECONDS if known.flapping else 0.0) >= now:
+        return None, None
+    past = replace(resolved(known, _KEPT_SECONDS), read_at=now)
+    return past, dataclasses.replace(event_change(0, past, "resolved"), resolved_at=now)

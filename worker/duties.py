@@ -11,11 +11,12 @@ from store import leases, positions, records, retention, script_jobs
 from store.configs import desired_configs
 from store.engine import reading, writing
 from store.settings import Retention
-from store.silence import QuietHost, quiet_hosts, unheard_hosts
+from store.silence import quiet_hosts, unheard_hosts
 from wire import keys
 from wire.config import encode_config
 from worker import silence
-from worker.evaluation import HOST_DOWN
+from worker.evaluation import HOST_DOWN, EventChange
+from worker.event_rows import write_events
 from worker.events import decode_tracks, encode_tracks
 from worker.inbox import Inbox
 from worker.listener import DUTIES
@@ -78,17 +79,19 @@ def _sweep_shard(
         return []
     # What waits in the inbox was said, if not heard: until then nobody is silent.
     heard_until = held[0].caught_up_at if is_backlogged else now
-    down: list[QuietHost] = [
-        host
-        for host in quiet_hosts(connection, HOST_DOWN, host_ids)
-        if silence.down_since(host, since, heard_until) is not None
-    ]
-    records.insert_events(connection, [silence.event_row(host, now) for host in down])
-    positions.set_tracks(
-        connection,
-        [(encode_tracks([*decode_tracks(host.tracks), silence.track(host, now)]), host.host_id) for host in down],
-    )
-    return [host.host_id for host in down]
+    tracks: list[tuple[bytes | None, int]] = []
+    changes: list[tuple[int, EventChange]] = []
+    for host in quiet_hosts(connection, HOST_DOWN, host_ids):
+        mine = decode_tracks(host.tracks)
+        known = silence.known(mine)
+        # Open there and not in the table: somebody resolved it, and the host is still as silent.
+        if silence.down_since(host, since, heard_until) is not None and not (known and known.state == "open"):
+            track, change = silence.down(host, mine, now)
+            tracks.append((encode_tracks([*(one for one in mine if one is not known), track]), host.host_id))
+            changes.append((host.host_id, change))
+    write_events(connection, changes)
+    positions.set_tracks(connection, tracks)
+    return [host_id for host_id, _ in changes]
 
 
 def retain(engine: Engine, keep: Retention, now: float) -> None:

@@ -5,8 +5,10 @@ looked at one by one, and only where a rule asks for it are details decoded.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +20,7 @@ from worker.detection.finding import Finding, Severity, Verdict, verdict_of
 from worker.detection.limits import DEFAULTS, Limit, Limits
 from worker.detection.rule import HostRule, SubjectRule
 from worker.detection.rules import RULES
-from worker.events import Change, Step, Track, advance
+from worker.events import Change, Step, Track, advance, is_over
 
 HOST_DOWN = "host_down"
 """Opened by a sweep, as it is the absence of snapshots; any snapshot resolves it."""
@@ -26,9 +28,13 @@ MOST_SUBJECTS = 64
 """Of one rule on one host that are followed at a time, so that no host can flood the events."""
 
 _HEARD = Finding("", Verdict.CLEAR, None, "critical")
+_WAS_SILENT = _HEARD._replace(verdict=Verdict.HOLDS)
 _AT_ONCE = Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=1)
 _METRICS = [INDEX[rule.metric] for rule in RULES]
 _RANK = {Verdict.MISSING: 0, Verdict.CLEAR: 1, Verdict.HOLDS: 2, Verdict.BREACH: 3}
+
+_NONE: frozenset[str] = frozenset()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _Tracks = dict[tuple[str, str], Track]
 
@@ -53,10 +59,15 @@ class EventChange:
     opened_at: float
     last_at: float
     resolved_at: float | None
+    openings: int
+    reopened_at: float | None
+    flapping: bool
     evidence: dict[str, Any]
-    """Of the moment it opened; empty unless ``is_new``."""
+    """Of the moment it last opened; empty unless ``is_new`` or ``reopens``."""
     is_new: bool
-    """To be inserted; otherwise it is the open event of this host, type and subject."""
+    """To be inserted; otherwise it is the event of this host, type and subject that is open, or that ``reopens``."""
+    reopens: bool
+    """It opened again, whatever became of it since: found by ``opened_at``."""
 
 
 @dataclass
@@ -72,7 +83,7 @@ class Evaluation:
     unreadable: dict[int, str] = field(default_factory=dict)
     """Rows whose details were needed and could not be read, and why."""
     opened_rows: set[int] = field(default_factory=set)
-    """Rows whose snapshot opened an event."""
+    """Rows whose snapshot opened an event, or opened it again."""
 
 
 def evaluate(
@@ -120,15 +131,22 @@ class _Host:
         self._limits = limits
         self._evaluation = evaluation
         self._change_at: dict[tuple[str, str], int] = {}
-        """Where in the changes the open event of a type and subject is."""
+        """Where in the changes the last event of a type and subject is."""
 
     def see(self, row: int, taken_at: float, values: list[float], in_breach: list[bool]) -> None:
         """Advance the host's events by one snapshot, ``values`` and ``in_breach`` in the order of the rules."""
-        if (HOST_DOWN, "") in self.tracks:
-            self._step((HOST_DOWN, ""), advance(HOST_DOWN, self.tracks[HOST_DOWN, ""], _HEARD, _AT_ONCE, taken_at))
+        live: defaultdict[str, set[str]] = defaultdict(set)
+        for key, track in list(self.tracks.items()):
+            if is_over(track, taken_at):
+                del self.tracks[key]
+            elif track.state != "resolved":
+                live[track.type].add(track.subject)
+        if HOST_DOWN in live:
+            down = self.tracks[HOST_DOWN, ""]
+            self._step((HOST_DOWN, ""), advance(HOST_DOWN, down, _hearing(down, taken_at), _AT_ONCE, taken_at))
         details = _Lazy(row, self._details_of, self._evaluation.unreadable)
         for rule, value, breach in zip(RULES, values, in_breach, strict=True):
-            mine = {subject for event_type, subject in self.tracks if event_type == rule.type}
+            mine = live.get(rule.type, _NONE)
             if math.isnan(value) or not (breach or mine):
                 continue
             limit = self._limits[rule.type]
@@ -136,28 +154,42 @@ class _Host:
                 key = rule.type, finding.subject
                 step = advance(rule.type, self.tracks.get(key), finding, limit, taken_at)
                 self._step(key, step)
-                if step.change == "opened":
+                if step.change in ("opened", "reopened"):
                     self._evaluation.opened_rows.add(row)
                     self._explain(key, {"taken_at": taken_at} | _evidence(rule, finding.subject, details))
 
     def _step(self, key: tuple[str, str], step: Step) -> None:
-        if step.track is None or step.change == "resolved":
+        if step.track is None:
             self.tracks.pop(key, None)
-        else:
-            self.tracks[key] = step.track
-        if step.track is None or step.change is None:
             return
-        change = _event_change(self._host, step.track, step.change)
+        self.tracks[key] = step.track
+        if step.change is None:
+            return
+        if step.change == "resolved":
+            self._keep_few(key[0])
+        change = event_change(self._host, step.track, step.change)
         changes = self._evaluation.changes
-        place = self._change_at.get(key)
+        place = None if step.change == "opened" else self._change_at.get(key)
         if place is None:
             self._change_at[key] = len(changes)
             changes.append(change)
         else:
             before = changes[place]
-            changes[place] = replace(change, evidence=before.evidence, is_new=before.is_new)
-        if step.change == "resolved":
-            del self._change_at[key]
+            changes[place] = replace(
+                change,
+                evidence=before.evidence,
+                is_new=before.is_new,
+                reopens=before.reopens or change.reopens,
+            )
+
+    def _keep_few(self, event_type: str) -> None:
+        """Of a type with more tracks than may be, drop those that resolved first."""
+        mine = [key for key in self.tracks if key[0] == event_type]
+        if len(mine) > MOST_SUBJECTS:
+            past = [key for key in mine if self.tracks[key].state == "resolved"]
+            past.sort(key=lambda key: self.tracks[key].last_at)
+            for key in past[: len(mine) - MOST_SUBJECTS]:
+                del self.tracks[key]
 
     def _explain(self, key: tuple[str, str], evidence: dict[str, Any]) -> None:
         place = self._change_at[key]
@@ -183,7 +215,7 @@ class _Lazy:
 
 
 def _findings(
-    rule: HostRule | SubjectRule, limit: Limit, value: float, breach: bool, mine: set[str], details: _Lazy
+    rule: HostRule | SubjectRule, limit: Limit, value: float, breach: bool, mine: Set[str], details: _Lazy
 ) -> Iterable[Finding]:
     if isinstance(rule, HostRule):
         return [Finding("", verdict_of(value, breach, limit), value, rule.severity(value, limit))]
@@ -193,7 +225,7 @@ def _findings(
     return _of_subjects(rule.findings(read, limit), breach, mine)
 
 
-def _of_subjects(findings: Iterable[Finding], breach: bool, mine: set[str]) -> list[Finding]:
+def _of_subjects(findings: Iterable[Finding], breach: bool, mine: Set[str]) -> list[Finding]:
     """Return one finding for each subject in ``mine``, and the worst of the others in breach, as many as may be."""
     by_subject: dict[str, Finding] = {}
     for finding in sorted(findings, key=_badness):
@@ -221,7 +253,14 @@ def _evidence(rule: HostRule | SubjectRule, subject: str, details: _Lazy) -> dic
     return {"unreadable": details.unreadable[details.row]} if read is None else rule.evidence(read, subject)
 
 
-def _event_change(host: int, track: Track, change: Change) -> EventChange:
+def _hearing(down: Track, taken_at: float) -> Finding:
+    """Return what a snapshot says of a silent host: one that flaps is clear only as long as it is not silent again."""
+    is_silent_again = down.clearing and down.limit is not None and taken_at - down.read_at > down.limit
+    return _WAS_SILENT if is_silent_again else _HEARD
+
+
+def event_change(host: int, track: Track, change: Change, evidence: Mapping[str, Any] = _NOTHING) -> EventChange:
+    """Return a change of an event as its track tells it."""
     return EventChange(
         host=host,
         type=track.type,
@@ -237,6 +276,10 @@ def _event_change(host: int, track: Track, change: Change) -> EventChange:
         opened_at=track.opened_at,
         last_at=track.last_at,
         resolved_at=track.last_at if change == "resolved" else None,
-        evidence={},
+        openings=track.openings,
+        reopened_at=track.reopened_at,
+        flapping=track.flapping,
+        evidence=dict(evidence),
         is_new=change == "opened",
+        reopens=change == "reopened",
     )

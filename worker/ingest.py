@@ -37,7 +37,8 @@ from wire.snapshot import Details, decode_details
 from worker import conduct
 from worker.admission import Admitted, Line, admit, open_all
 from worker.bookkeeping import keep_books
-from worker.evaluation import Evaluation, EventChange, evaluate
+from worker.evaluation import Evaluation, evaluate
+from worker.event_rows import write_events
 from worker.events import Track, decode_tracks, encode_tracks
 from worker.inbox import Head, Inbox
 from worker.matrix import Rows, rows_of
@@ -183,10 +184,10 @@ def _write(
             if judged.changes:
                 new_tracks[host] = judged.tracks
                 changes += [(host, change) for change in judged.changes]
-    _write_events(connection, changes)
+    write_events(connection, changes)
     store_positions.set_tracks(connection, [(encode_tracks(tracks), host) for host, tracks in new_tracks.items()])
     records.write_details(connection, _details(admitted, rows, evaluation))
-    in_trouble = {host for host, change in changes if change.is_new and change.type in remedy_of}
+    in_trouble = {host for host, change in changes if (change.is_new or change.reopens) and change.type in remedy_of}
     jobs = script_jobs.request_for_open_events(connection, in_trouble, remedy_of, now) if in_trouble else []
     keep_books(connection, admitted, rows, now)
     records.write_dead_letters(connection, admitted.dead_letters, now)
@@ -238,33 +239,6 @@ def _moved(admitted: Admitted, rows: Rows, now: float) -> Moved:
         impossible_values=np.concatenate((impossible, np.zeros(len(only_moved), np.int64))),
         host_id=np.array([line.position.host_id for line in lines], np.int64),
     )
-
-
-def _write_events(connection: Connection, changes: Sequence[tuple[int, EventChange]]) -> None:
-    # What resolves goes first: the same subject may open again in the same drain.
-    records.update_events(connection, [event_row(host, change) for host, change in changes if not change.is_new])
-    records.insert_events(connection, [event_row(host, change) for host, change in changes if change.is_new])
-
-
-def event_row(host_id: int, change: EventChange) -> dict[str, Any]:
-    """Return a change as columns of the events table."""
-    return {
-        "host_id": host_id,
-        "type": change.type,
-        "subject": change.subject,
-        "severity": change.severity,
-        "state": change.state,
-        "limit_value": change.limit,
-        "first_value": change.first_value,
-        "value": change.value,
-        "peak_value": change.peak_value,
-        "peak_at": change.peak_at,
-        "started_at": change.started_at,
-        "opened_at": change.opened_at,
-        "last_at": change.last_at,
-        "resolved_at": change.resolved_at,
-        "evidence": change.evidence,
-    }
 
 
 def _details(admitted: Admitted, rows: Rows, evaluation: Evaluation) -> list[tuple[int, float, bytes]]:

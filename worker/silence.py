@@ -3,11 +3,13 @@
 Unlike the other rules it is not of a snapshot but of their absence, so a sweep evaluates it. A snapshot resolves it.
 """
 
-from typing import Any
+from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from store.silence import QuietHost
-from worker.evaluation import HOST_DOWN
-from worker.events import Track, open_track
+from worker.evaluation import HOST_DOWN, EventChange, event_change
+from worker.events import Track, is_over, open_track, reopened
 
 SHORTEST_SECONDS = 30.0
 INTERVALS = 3
@@ -29,36 +31,29 @@ def down_since(host: QuietHost, watching_since: float, heard_until: float) -> fl
     return since if since + window_seconds(host.interval_seconds) < heard_until else None
 
 
-def track(host: QuietHost, now: float) -> Track:
-    """Return the track of the event that opens; its value is how long the host was silent, in seconds."""
+def down(host: QuietHost, tracks: Sequence[Track], now: float) -> tuple[Track, EventChange]:
+    """Return the event that opens for a host with these tracks, or opens again.
+
+    Its value is how long the host was silent, in seconds.
+    """
     value, limit = now - _last_heard(host), window_seconds(host.interval_seconds)
-    return open_track(HOST_DOWN, "", "critical", now, now, value=value, limit=limit)
-
-
-def event_row(host: QuietHost, now: float) -> dict[str, Any]:
-    """Return the event that opens, as columns of the events table."""
-    opened = track(host, now)
-    return {
-        "host_id": host.host_id,
-        "type": opened.type,
-        "subject": opened.subject,
-        "severity": opened.severity,
-        "state": opened.state,
-        "limit_value": opened.limit,
-        "first_value": opened.value,
-        "value": opened.value,
-        "peak_value": opened.value,
-        "peak_at": now,
-        "started_at": _last_heard(host),
-        "opened_at": now,
-        "last_at": now,
-        "resolved_at": None,
-        "evidence": {
-            "last_seen": host.received_at,
-            "interval_seconds": host.interval_seconds,
-            "never_seen": host.received_at is None,
-        },
+    new = open_track(HOST_DOWN, "", "critical", now, now, value=value, limit=limit)
+    new = replace(new, started_at=_last_heard(host))
+    evidence = {
+        "last_seen": host.received_at,
+        "interval_seconds": host.interval_seconds,
+        "never_seen": host.received_at is None,
     }
+    past = known(tracks)
+    if past is None or is_over(past, now):
+        return new, event_change(0, new, "opened", evidence)
+    again = reopened(past, new)
+    return again, event_change(0, again, "reopened", evidence)
+
+
+def known(tracks: Sequence[Track]) -> Track | None:
+    """Return of a host's tracks that of its silence, None where there is none."""
+    return next((track for track in tracks if track.type == HOST_DOWN), None)
 
 
 def _last_heard(host: QuietHost) -> float:

@@ -3,7 +3,7 @@
 Everything is real, as in ``bench ingest``, and the API runs too. Processes of their own push what simulated hosts take,
 each host at its own moment of the interval. Meanwhile it is measured how old the oldest entry is that is not in the
 database yet (looked at in all inboxes, twice a second), and how long an event takes from the push of its snapshot
-until the API shows it (a few hosts apart whose CPU leaps, once a second).
+until the API shows it (a few hosts apart whose disks fail, once a second).
 """
 
 import http.client
@@ -37,7 +37,7 @@ from store.retention import make_partitions
 from wire import keys
 from wire.entry import open_entry, seal
 from wire.metrics import pack_core
-from wire.snapshot import SNAPSHOT_VERSION, Snapshot, encode_snapshot
+from wire.snapshot import SNAPSHOT_VERSION, Details, DiskHealth, Snapshot, encode_details, encode_snapshot
 
 Say = Callable[[str], None]
 
@@ -48,7 +48,6 @@ _LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.005
 _PATIENCE_SECONDS = 60.0
 _PROGRESS_SECONDS = 5.0
-_QUIET_PERCENT, _BUSY_PERCENT = 5.0, 80.0
 
 
 @dataclass(frozen=True)
@@ -211,20 +210,21 @@ def _probe(
     seen: _Seen,
     stopped: threading.Event,
 ) -> None:
-    """Let one host after another have a CPU that leaps, and see when the API shows the event."""
+    """Let one host after another have a disk that fails, a new one each time, and see when the API shows the event."""
     try:
         for turn, host in enumerate(itertools.cycle(probes)):
             if stopped.wait(_PROBE_SECONDS):
                 return
             sequence = 1 + 2 * (turn // len(probes))
-            # The quiet one resolves the event of the turn before.
-            _push(client, host, sequence, _QUIET_PERCENT)
+            # The good one resolves the event of the turn before.
+            _push(client, host, sequence, ())
             if not _until(lambda: client.get(keys.ack(host.id)) == keys.format_ack(INCARNATION, sequence)):  # noqa: B023
                 seen.unseen_events += 1
                 continue
             pushed_at = time.monotonic()
-            _push(client, host, sequence + 1, _BUSY_PERCENT)
-            if _until(lambda: _is_shown(api, host)):  # noqa: B023 - called before the loop goes on
+            disk = f"disk {turn}"
+            _push(client, host, sequence + 1, (DiskHealth(disk, True),))
+            if _until(lambda: _is_shown(api, host, disk)):  # noqa: B023 - called before the loop goes on
                 seen.visible_ms.append(1000 * (time.monotonic() - pushed_at))
             else:
                 seen.unseen_events += 1
@@ -232,18 +232,19 @@ def _probe(
         seen.failure = error
 
 
-def _push(client: "redis.Redis", host: EnrolledHost, sequence: int, cpu_percent: float) -> None:
+def _push(client: "redis.Redis", host: EnrolledHost, sequence: int, failing: tuple[DiskHealth, ...]) -> None:
     now = time.time()
-    body = encode_snapshot(Snapshot(SNAPSHOT_VERSION, now, 1.0, pack_core({"cpu_percent": cpu_percent})))
+    core, details = pack_core({"disks_failing": float(len(failing))}), encode_details(Details(disk_health=failing))
+    body = encode_snapshot(Snapshot(SNAPSHOT_VERSION, now, 1.0, core, details))
     entry = seal(host.key, host.id, INCARNATION, sequence, now, body)
     client.rpush(keys.inbox(keys.shard_of(host.id)), entry)
 
 
-def _is_shown(api: Client, host: EnrolledHost) -> bool:
-    status, body = api.ask("GET", f"/api/v1/events?host={host.name}&type=cpu_spike&state=open")
+def _is_shown(api: Client, host: EnrolledHost, disk: str) -> bool:
+    status, body = api.ask("GET", f"/api/v1/events?host={host.name}&type=disk_health&state=open")
     if status != http.HTTPStatus.OK:
         raise CommandFailed(f"the API answered {status}: {body[:200]!r}")
-    return bool(json.loads(body)["items"])
+    return any(event["subject"] == disk for event in json.loads(body)["items"])
 
 
 def _until(is_so: Callable[[], bool]) -> bool:

@@ -13,7 +13,7 @@ from cli.server_file import find_server
 from cli.tables import local_time, table
 from wire.text import visible
 
-_HEADER = ("ID", "OPENED", "STATE", "SEVERITY", "HOST", "TYPE", "SUBJECT", "VALUE", "LIMIT")
+_HEADER = ("ID", "OPENED", "STATE", "SEVERITY", "HOST", "TYPE", "SUBJECT", "VALUE", "LIMIT", "LIFE")
 _NUMBERS = frozenset((0, 7, 8))
 _POLL_SECONDS = 1.0
 _MOST_AT_A_TIME = 1000
@@ -21,7 +21,9 @@ _MOST_AT_A_TIME = 1000
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--follow", action="store_true", help="go on and print each event as it opens or resolves")
+    parser.add_argument(
+        "--follow", action="store_true", help="go on and print each event as it opens, changes or resolves"
+    )
     parser.add_argument("--type", metavar="T", help="only this type, such as cpu_high or disk_full")
     parser.add_argument("--host", metavar="H", help="only this host (name or id)")
     parser.add_argument("--state", choices=["open", "resolved"], help="only events in this state")
@@ -81,9 +83,25 @@ def _follow(api: ApiClient, wanted: Mapping[str, str | None], shown_at_first: in
 
 
 def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events of ``after`` that are new or whose state or severity is another than in ``before``."""
-    seen = {event["id"]: (event["state"], event["severity"]) for event in before}
-    return [event for event in after if seen.get(event["id"]) != (event["state"], event["severity"])]
+    """Return the events of ``after`` that are new, or whose state, severity or life is another than in ``before``."""
+    seen = {event["id"]: _standing(event) for event in before}
+    return [event for event in after if seen.get(event["id"]) != _standing(event)]
+
+
+def _standing(event: dict[str, Any]) -> tuple[Any, ...]:
+    return event["state"], event["severity"], event["openings"], event["acknowledged_at"]
+
+
+def life(event: dict[str, Any]) -> str:
+    """Return in words what became of an event besides its opening and resolving; empty for nothing."""
+    words = [
+        f"opened {event['openings']} times" if event["openings"] > 1 else "",
+        "flapping" if event["flapping"] else "",
+        f"acknowledged by {visible(event['acknowledged_by'] or '?')}" if event["acknowledged_at"] else "",
+        f"resolved by {visible(event['resolved_by'])}" if event["resolved_by"] else "",
+        f"notes: {event['notes']}" if event["notes"] else "",
+    ]
+    return ", ".join(word for word in words if word)
 
 
 def _row(event: dict[str, Any]) -> list[str]:
@@ -97,16 +115,18 @@ def _row(event: dict[str, Any]) -> list[str]:
         event["subject"],
         _number(event["value"]),
         _number(event["limit"]),
+        life(event),
     ]
 
 
 def _line(event: dict[str, Any]) -> str:
     """Return one event as --follow prints it: what became of it last, and when."""
-    when = local_time(event["resolved_at"] or event["opened_at"])
+    when = local_time(event["resolved_at"] or event["reopened_at"] or event["opened_at"])
     about = "" if event["subject"] == event["host"] else f" {visible(event['subject'])}"
     value = "" if event["value"] is None else f" at {_number(event['value'])}"
     limit = "" if event["limit"] is None else f" (limit {_number(event['limit'])})"
-    what = f"{visible(event['host'])}  {event['type']}{about}{value}{limit}"
+    lived = f"  {life(event)}" if life(event) else ""
+    what = f"{visible(event['host'])}  {event['type']}{about}{value}{limit}{lived}"
     return f"{when}  {event['state']:8}  {event['severity']:8}  {what}"
 
 

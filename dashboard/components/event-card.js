@@ -6,13 +6,16 @@ import { visibleText } from "../visible.js";
 import { eventType } from "../vocabulary.js";
 import { Ago, At } from "./ago.js";
 import { SeverityBadge } from "./badges.js";
+import { EventCare } from "./event-care.js";
+import { EventLife } from "./event-life.js";
+import { EventNotes } from "./event-notes.js";
 import { Evidence } from "./evidence.js";
 import { HostText } from "./host-text.js";
 import { Icon } from "./icon.js";
 import { ScriptContext } from "./script-context.js";
 
-/** What, where, how bad, since when, why, and the way to its script. */
-export function EventCard({ event, withHost }) {
+/** What, where, how bad, since when, why, the way to its script, and what to do about it. */
+export function EventCard({ event, withHost, onChanged }) {
   const open = useContext(ScriptContext);
   const { title, value } = eventType(event.type);
   const [now, limit, peak] = [event.value, event.limit, event.peak_value].map((one) =>
@@ -22,7 +25,10 @@ export function EventCard({ event, withHost }) {
   return html`<li class="event tone-${event.severity}">
     <div class="event-head">
       <${SeverityBadge} severity=${event.severity} />
-      <span class="event-age">opened <${Ago} at=${event.opened_at} /></span>
+      <span class="event-marks"><${EventLife} event=${event} /></span>
+      <span class="event-age">
+        ${event.reopened_at ? "opened again" : "opened"} <${Ago} at=${event.reopened_at ?? event.opened_at} />
+      </span>
     </div>
     <h3>${visibleText(title)} <code>${visibleText(event.type)}</code></h3>
     ${
@@ -54,5 +60,7 @@ export function EventCard({ event, withHost }) {
       </button>`
       }
     </div>
+    <${EventNotes} event=${event} />
+    <${EventCare} event=${event} onChanged=${onChanged} />
   </li>`;
 }

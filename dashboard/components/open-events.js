@@ -15,13 +15,17 @@ const SHOWN = 50;
 
 /** The worst first, of equal ones the newest; `events` is what useEvents gave. */
 export function OpenEvents({ events }) {
-  const { open, filter, setFilter, types, withHost } = events;
+  const { open, recent, filter, setFilter, types, withHost } = events;
   const [shown, setShown] = useState(SHOWN);
   const all = open.data?.items ?? [];
   const isFiltered = Object.values(filter).some((value) => value !== "");
   const wanted = all
     .filter((event) => isWanted(event, filter))
     .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
+  const reload = () => {
+    open.reload();
+    recent.reload();
+  };
   const count = open.data && html`<${Count} all=${all} isMore=${open.data.next} />`;
   return html`
     <${Announcer} events=${open.data?.items} />
@@ -41,7 +45,7 @@ export function OpenEvents({ events }) {
           <ul class="events">
             ${wanted
               .slice(0, shown)
-              .map((event) => html`<${EventCard} key=${event.id} event=${event} withHost=${withHost} />`)}
+              .map((event) => html`<${EventCard} key=${event.id} event=${event} withHost=${withHost} onChanged=${reload} />`)}
           </ul>
           ${
             wanted.length > shown &&

@@ -7,6 +7,8 @@ import { html } from "../html.js";
 import { useAction, useNow } from "../resource.js";
 import { visibleText } from "../visible.js";
 import { eventType } from "../vocabulary.js";
+import { EventLife } from "./event-life.js";
+import { EventNotes } from "./event-notes.js";
 import { HostText } from "./host-text.js";
 import { Icon } from "./icon.js";
 import { Loaded } from "./notice.js";
@@ -62,6 +64,7 @@ function Entry({ event, withHost }) {
       <p>
         <span class="timeline-title">${visibleText(title)}</span>
         <span class="timeline-severity">${event.severity}</span>
+        <${EventLife} event=${event} />
       </p>
       <p class="timeline-note">
         <time datetime=${event.opened_at}>${clock(Date.parse(event.opened_at), now)}</time>,
@@ -69,6 +72,7 @@ function Entry({ event, withHost }) {
         ${withHost && html`, <${HostText} text=${event.host} limit=${32} />`}
         ${event.subject !== event.host && html`, <${HostText} text=${event.subject} limit=${48} />`}
       </p>
+      <${EventNotes} event=${event} />
     </div>
     ${
       event.script_id !== null &&

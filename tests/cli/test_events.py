@@ -1,16 +1,31 @@
 from typing import Any
 
-from cli.commands.events import changed
+from cli.commands.events import changed, life
 
 
-def _event(number: int, state: str = "open", severity: str = "high") -> dict[str, Any]:
-    return {"id": number, "state": state, "severity": severity}
+def _event(number: int, state: str = "open", severity: str = "high", **life: Any) -> dict[str, Any]:
+    untouched = {"openings": 1, "flapping": False, "acknowledged_at": None, "resolved_by": None, "notes": 0}
+    return {"id": number, "state": state, "severity": severity, **untouched, **life}
 
 
 def test_following_shows_what_opened_what_got_worse_and_what_resolved() -> None:
     before = [_event(1), _event(2), _event(3)]
     after = [_event(1), _event(2, severity="critical"), _event(3, state="resolved"), _event(4)]
     assert changed(before, after) == after[1:]
+
+
+def test_following_shows_what_opened_again_and_what_was_acknowledged() -> None:
+    before = [_event(1), _event(2), _event(3)]
+    after = [_event(1), _event(2, openings=2), _event(3, acknowledged_at="2027-01-15T08:00:00.000Z")]
+    assert changed(before, after) == after[1:]
+
+
+def test_the_life_of_an_event_is_told_in_words() -> None:
+    assert life(_event(1)) == ""
+    cared_for = {"acknowledged_at": "2027-01-15T08:00:00.000Z", "acknowledged_by": "admin token"}
+    assert life(_event(1, openings=3, flapping=True, notes=2, resolved_by="browser session", **cared_for)) == (
+        "opened 3 times, flapping, acknowledged by admin token, resolved by browser session, notes: 2"
+    )
 
 
 def test_following_shows_nothing_twice() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.bench.faults.expected_events import CPU_HIGH, DISK_FULL, Expected, Rule, Seen, nearest_course
+from cli.bench.faults.expected_events import CPU_HIGH, CPU_SPIKE, DISK_FULL, Expected, Rule, Seen, nearest_course
 from cli.bench.faults.ledger import Ledger, Made, Place, digest, read
 from cli.bench.faults.life import MOUNT
 from cli.bench.faults.life import read as reading
@@ -43,8 +43,8 @@ GOOD = Witnessed(
     clock_was_right=True,
 )
 GAP = StoredGap(1, 7, 4, 4, "the spool was full")
-EVENT = StoredEvent(1, "memory_high", "", "high", "open", 91.0, 91.0, 1e9)
-DOWN = StoredEvent(1, "host_down", "", "critical", "resolved", 31.0, 31.0, 1e9 + 5)
+EVENT = StoredEvent(1, "memory_high", "", "high", "open", 91.0, 91.0, 1e9, None, 1, False)
+DOWN = StoredEvent(1, "host_down", "", "critical", "resolved", 31.0, 31.0, 1e9 + 5, None, 1, False)
 
 
 def without(number: int) -> list[StoredSnapshot]:
@@ -104,12 +104,16 @@ def disk(numbers: Sequence[int]) -> list[Seen]:
     return [Seen(number, unpack_core(made(number).core)["disk_percent"]) for number in numbers]
 
 
-def _row(one: Expected) -> tuple[str, str, float, float, float]:
-    return one.severity, one.state, one.first_value, one.peak_value, 1e9
+def _row(one: Expected) -> tuple[str, str, float, float, float, float | None, int, bool]:
+    reopened_at = 1e9 if one.openings > 1 else None
+    return one.severity, one.state, one.first_value, one.peak_value, 1e9, reopened_at, one.openings, one.flapping
 
 
 HIGH, CRITICAL = Expected(90, 90, "high", "open"), Expected(90, 95, "critical", "open")
 RESOLVED = HIGH._replace(state="resolved")
+AGAIN = CRITICAL._replace(openings=2)
+FLAPPING = HIGH._replace(openings=3, flapping=True)
+LEAP = HIGH._replace(severity="medium")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,21 @@ RESOLVED = HIGH._replace(state="resolved")
         (CPU_HIGH, [90] * 4, (HIGH,), (HIGH,)),
         (CPU_HIGH, [90] * 4, (CRITICAL,), ()),
         # The same figures as an event before.
-        (CPU_HIGH, [*[90] * 7, *[70] * 9, *[90] * 7, *[70] * 3], (RESOLVED, HIGH), (RESOLVED, HIGH)),
+        (CPU_HIGH, [*[90] * 7, *[70] * 80, *[90] * 7, *[70] * 3], (RESOLVED, HIGH), (RESOLVED, HIGH)),
+        # Soon again it is the same event; late it is another; between the two either may be.
+        (DISK_FULL, [90, 90, 70, 70, 90, 95], (), (AGAIN,)),
+        (DISK_FULL, [90, 90, *[70] * 70, 90, 90], (), (RESOLVED, HIGH)),
+        (DISK_FULL, [90, 90, *[70] * 61, 90, 95], (AGAIN,), (AGAIN,)),
+        (DISK_FULL, [90, 90, *[70] * 61, 90, 95], (RESOLVED, CRITICAL), (RESOLVED, CRITICAL)),
+        # One snapshot is no second opening.
+        (DISK_FULL, [90, 90, 70, 70, 95, 70], (), (RESOLVED,)),
+        # The third opening flaps, until it was clear for long.
+        (DISK_FULL, [*[90, 90, 70, 70] * 3], (), (FLAPPING,)),
+        (DISK_FULL, [*[90, 90, 70, 70] * 3, *[70] * 95], (), (FLAPPING._replace(state="resolved"),)),
+        (DISK_FULL, [*[90, 90, *[70] * 50] * 5], (), (FLAPPING,)),
+        # A leap is held.
+        (CPU_SPIKE, [10, 90, 10, 10], (), (LEAP,)),
+        (CPU_SPIKE, [10, 90, *[10] * 12], (), (LEAP._replace(state="resolved"),)),
     ],
 )
 def test_what_is_right_for_a_run_of_values(

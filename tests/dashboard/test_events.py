@@ -1,5 +1,6 @@
 """What the page shows of events, and start, stop and clear."""
 
+import re
 import time
 import urllib.error
 import urllib.request
@@ -80,6 +81,38 @@ def test_the_filter_leaves_what_is_asked_for(served: Served, open_page: OpenPage
     page.get_by_label("State").select_option("resolved")
     expect(timeline).to_have_count(1)
     expect(timeline).to_contain_text("resolved after")
+
+
+def test_an_event_is_acknowledged_with_a_note_that_is_shown_as_text(served: Served, open_page: OpenPage) -> None:
+    host = served.host()
+    host.event("memory_high")
+    event = open_events(open_page(host)).first
+    event.get_by_role("button", name="Acknowledge: Memory is short").click()
+    event.get_by_label("Note (optional)").fill("looking <b>into</b> it")
+    event.get_by_role("button", name="Acknowledge", exact=True).click()
+    expect(event.get_by_text("acknowledged", exact=True)).to_have_attribute("title", re.compile("by browser session"))
+    expect(event.get_by_role("button", name="Acknowledge: Memory is short")).to_have_count(0)
+    event.get_by_text("1 note").click()
+    expect(event).to_contain_text("looking <b>into</b> it")
+
+
+def test_an_event_is_resolved_by_hand(served: Served, open_page: OpenPage) -> None:
+    host = served.host()
+    host.event("memory_high")
+    page = open_page(host)
+    event = open_events(page).first
+    event.get_by_role("button", name="Resolve: Memory is short").click()
+    event.get_by_role("button", name="Resolve", exact=True).click()
+    expect(page.get_by_text("No open events.")).to_be_visible()
+    expect(page.get_by_test_id("timeline")).to_contain_text("resolved by hand")
+
+
+def test_an_event_that_flaps_says_so_and_how_often_it_opened(served: Served, open_page: OpenPage) -> None:
+    host = served.host()
+    host.event("memory_high", 20, flapping=True, openings=3, reopened_at=time.time() - 60 * 5)
+    event = open_events(open_page(host)).first
+    for text in ("flapping", "opened 3 times", "opened again 5\u00a0min ago"):
+        expect(event).to_contain_text(text)
 
 
 def test_a_new_event_shows_without_a_reload_and_is_announced(served: Served, open_page: OpenPage) -> None:

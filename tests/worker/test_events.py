@@ -3,7 +3,7 @@ import pytest
 
 from worker.detection.finding import Finding, Verdict
 from worker.detection.limits import Limit
-from worker.events import Step, Track, advance, decode_tracks, encode_tracks, open_track
+from worker.events import Step, Track, advance, decode_tracks, encode_tracks, is_over, open_track
 
 AT_ONCE = Limit(85.0, opens_after_seconds=0.0, minimum_snapshots=1, clear_margin=5.0)
 AFTER_30_SECONDS = Limit(85.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0)
@@ -66,9 +66,40 @@ def test_a_sweep_can_open_an_event_that_a_reading_resolves() -> None:
     assert (step.track.value, step.track.limit, step.track.last_at) == (35.0, 30.0, 160)
 
 
+def test_a_resolved_event_that_opens_again_keeps_when_it_opened_and_its_peak_but_not_its_severity() -> None:
+    worst = Finding("", Verdict.BREACH, 99, "critical")
+    step = lived((100, breach(90)), (110, worst), (120, clear(10)), (130, breach(91)))
+    assert step.change == "reopened"
+    assert step.track is not None
+    assert (step.track.started_at, step.track.opened_at, step.track.reopened_at) == (100, 100, 130)
+    assert (step.track.openings, step.track.severity, step.track.value) == (2, "high", 91)
+    assert (step.track.first_value, step.track.peak_value, step.track.peak_at) == (90, 99, 110)
+
+
+def test_a_breach_that_was_too_short_leaves_no_trace_in_what_it_would_have_opened_again() -> None:
+    readings = [(100, breach(90)), (130, breach(90)), (140, clear(10)), (170, clear(10))]
+    track = lived(*readings, limit=AFTER_30_SECONDS).track
+    assert lived(*readings, (180, breach(99)), (190, clear(10)), limit=AFTER_30_SECONDS).track == track
+
+
+def test_an_event_that_was_resolved_by_now_is_over_after_its_window_or_a_clock_set_back_by_more() -> None:
+    track = lived((7200, breach(90)), (7210, clear(10))).track
+    assert track is not None
+    assert [is_over(track, at) for at in (7210, 7810, 7811, 6610, 6609)] == [False, False, True, False, True]
+
+
+def test_an_event_is_open_for_as_long_as_it_is_held_by_the_time_that_was_read() -> None:
+    held = Limit(85.0, opens_after_seconds=0.0, minimum_snapshots=1, clear_margin=5.0, hold_seconds=60.0)
+    readings = [(100.0, breach(90)), (110.0, clear(10)), (159.0, clear(10))]
+    assert lived(*readings, limit=held).change == "updated"
+    assert lived(*readings, (160.0, clear(10)), limit=held).change == "resolved"
+
+
+AGAIN = [(100.0, breach(90)), (130.0, breach(90)), (140.0, clear(10)), (170.0, clear(10)), (180.0, breach(92))]
 TRACKS = [
     open_track("host_down", "", "critical", 1.8e9, 1.8e9),
-    *[track for track in [lived((1.8e9, breach(90)), limit=AFTER_30_SECONDS).track] if track],
+    *[track for track in [lived(*AGAIN[:count], limit=AFTER_30_SECONDS).track for count in (1, 2, 4, 5)] if track],
+    *[track for track in [lived(*AGAIN, (215, breach(92)), limit=AFTER_30_SECONDS).track] if track],
 ]
 
 

@@ -151,13 +151,13 @@ def test_an_event_opens_is_kept_up_to_date_and_resolves(engine: Engine, inbox: I
 def test_events_that_come_and_go_within_one_drain_are_all_kept(
     engine: Engine, inbox: Inbox, host: SimulatedHost
 ) -> None:
-    for second, cpu in enumerate([10, 90, 10, 90, 10, 90]):
-        host.report(NOW + 10 * second, cpu_percent=cpu)
-    run(engine, inbox, NOW + 60)
+    for step, cpu in enumerate([10, 90, 10, 10, 90, 10, 10, 90]):
+        host.report(NOW + 400 * step, cpu_percent=cpu)
+    run(engine, inbox, NOW + 2800)
     assert rows(engine, events.c.opened_at, events.c.type, events.c.state) == [
-        (NOW + 10, "cpu_spike", "resolved"),
-        (NOW + 30, "cpu_spike", "resolved"),
-        (NOW + 50, "cpu_spike", "open"),
+        (NOW + 400, "cpu_spike", "resolved"),
+        (NOW + 1600, "cpu_spike", "resolved"),
+        (NOW + 2800, "cpu_spike", "open"),
     ]
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Limit:
-    """One rule's limit, in percent or for what is counted in things. Resolving takes as long as opening."""
+    """One rule's limit, in percent or for what is counted in things. To resolve, it must be clear for as long."""
 
     value: float
     """A breach is strictly above it."""
@@ -17,6 +17,10 @@ class Limit:
     """So far below the limit it must fall to be clear."""
     rise: float = 0.0
     """cpu_spike: a breach is also strictly more than this above the snapshot before."""
+    hold_seconds: float = 0.0
+    """For so long it stays open at least, whatever is read."""
+    reopens_within_seconds: float = 600.0
+    """After it resolved: a breach that begins by then re-opens it, instead of another event."""
 
 
 Limits = Mapping[str, Limit]
@@ -25,7 +29,9 @@ Limits = Mapping[str, Limit]
 DEFAULTS: Limits = MappingProxyType(
     {
         "cpu_high": Limit(85.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0),
-        "cpu_spike": Limit(50.0, opens_after_seconds=0.0, minimum_snapshots=1, clear_margin=5.0, rise=20.0),
+        "cpu_spike": Limit(
+            50.0, opens_after_seconds=0.0, minimum_snapshots=1, clear_margin=5.0, rise=20.0, hold_seconds=60.0
+        ),
         "memory_high": Limit(90.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0),
         "disk_full": Limit(85.0, opens_after_seconds=0.0, minimum_snapshots=2, clear_margin=5.0),
         "process_memory_high": Limit(25.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0),

@@ -19,6 +19,8 @@ class Expected(NamedTuple):
     peak_value: float
     severity: str
     state: str
+    openings: int = 1
+    flapping: bool = False
 
 
 class Seen(NamedTuple):
@@ -41,27 +43,41 @@ class Rule(NamedTuple):
     """The severity when it is not critical."""
     leap: float = 0.0
     """Where above 0 a breach is also so far above the snapshot before."""
+    hold: float = 0.0
+    """For so many seconds it stays open at least."""
 
 
 CPU_HIGH = Rule(85.0, 80.0, 2, 30.0, 92.5, "high")
-CPU_SPIKE = Rule(50.0, 45.0, 1, 0.0, math.inf, "medium", leap=20.0)
+CPU_SPIKE = Rule(50.0, 45.0, 1, 0.0, math.inf, "medium", leap=20.0, hold=60.0)
 DISK_FULL = Rule(85.0, 80.0, 2, 0.0, 92.5, "high")
 
-_SURE_AFTER = 2.0
-"""Times the seconds of a rule: by then it has opened or resolved, whatever became of the clocks."""
-_SURE_BEFORE = 0.5
-"""Times the seconds of a rule: until then it has not, where the clock was right."""
+_REOPENS_WITHIN = 600.0
+_FLAPPING_OPENINGS = 3
+_FLAPPING_WITHIN = 1800.0
+_FLAPPING_CLEAR = 900.0
+
+_MOST_DOUBT = 60.0
+"""Seconds by which a time may be wrong even where the clock was right: what waited on its way counts as late."""
+_EXTENDED = 3.0
+"""Times the seconds of a window: by then it is over, whatever became of the clocks."""
 
 
 class _State(NamedTuple):
-    """Where a course is. ``event`` is None before the first breach; then it is pending until ``is_open``."""
+    """Where a course is."""
 
     event: Expected | None = None
+    """Open, or resolved and to be opened again."""
     is_open: bool = False
+    pending: Expected | None = None
+    """What is in breach and not open, or not open again."""
     run: int = 0
     """Snapshots in breach while pending, clear while open."""
     since: int = 0
     """The number of the run's first."""
+    opened: tuple[int, ...] = ()
+    """The numbers of those at which the event opened the last three times."""
+    ended: int = 0
+    """The number of that at which it resolved."""
 
 
 Course = tuple[Expected, ...]
@@ -84,11 +100,12 @@ def nearest_course(rule: Rule, seen: Sequence[Seen], clock_is_right: bool, store
                 if next_state not in after or after[next_state][0] < new[0]:
                     after[next_state] = new
         alive = after
-    ends = [
-        _longer(way, state.event._replace(state="open") if state.event and state.is_open else None, stored)
-        for state, way in alive.items()
-    ]
+    ends = [_longer(way, _as_stored(state), stored) for state, way in alive.items()]
     return max(ends, key=lambda way: way[0])[1]
+
+
+def _as_stored(state: _State) -> Expected | None:
+    return state.event and state.event._replace(state="open" if state.is_open else "resolved")
 
 
 def _longer(way: tuple[int, Course], ended: Expected | None, stored: Sequence[Expected]) -> tuple[int, Course]:
@@ -102,35 +119,97 @@ def _longer(way: tuple[int, Course], ended: Expected | None, stored: Sequence[Ex
 def _next(
     rule: Rule, state: _State, one: Seen, breach: bool, clock_is_right: bool
 ) -> Iterable[tuple[_State, Expected | None]]:
-    """Yield each state that may follow, with the event that ends by it."""
+    """Yield each state that may follow, with the event that ends for good by it."""
+    if state.is_open:
+        yield from ((after, None) for after in _of_open(rule, state, one, breach, clock_is_right))
+        return
+    if breach and state.pending:
+        yield from ((after, None) for after in _of_breach(rule, state, one, clock_is_right))
+        return
+    kept = state._replace(pending=None, run=0, since=0)
+    for over in _is_over(state, one, clock_is_right):
+        before, ended = (_State(), _as_stored(state)) if over else (kept, None)
+        if breach:
+            yield from ((after, ended) for after in _of_breach(rule, before, one, clock_is_right))
+        else:
+            yield before, ended
+
+
+def _of_breach(rule: Rule, state: _State, one: Seen, clock_is_right: bool) -> Iterable[_State]:
+    run, since = (state.run + 1, state.since) if state.pending else (1, one.number)
+    pending = _worse(rule, state.pending, one.value)
+    for due in _due(rule.seconds, rule.snapshots, run, one.number - since, clock_is_right):
+        if not due:
+            yield state._replace(pending=pending, run=run, since=since)
+        elif state.event is None:
+            yield _State(pending, True, opened=(one.number,))
+        else:
+            opened = (*state.opened, one.number)[-_FLAPPING_OPENINGS:]
+            for flapping in _flaps(opened, clock_is_right):
+                again = _higher(state.event, pending.peak_value)._replace(
+                    severity=pending.severity, openings=state.event.openings + 1, flapping=flapping
+                )
+                yield _State(again, True, opened=opened)
+
+
+def _of_open(rule: Rule, state: _State, one: Seen, breach: bool, clock_is_right: bool) -> Iterable[_State]:
     event = state.event
-    if event is None or not state.is_open:
-        if not breach:
-            yield _State(), None
-            return
-        run, since = (state.run + 1, state.since) if event else (1, one.number)
-        event = _worse(rule, event, one.value)
-        for due in _due(rule, run, one.number - since, clock_is_right):
-            yield _State(event, True) if due else _State(event, False, run, since), None
-    elif breach or one.value >= rule.clears_below:
+    assert event is not None
+    if breach or one.value >= rule.clears_below:
         # At the edge it neither opens nor resolves.
-        yield _State(_worse(rule, event, one.value) if breach else _higher(event, one.value), True), None
-    else:
-        run, since = (state.run + 1, state.since) if state.run else (1, one.number)
-        for due in _due(rule, run, one.number - since, clock_is_right):
-            yield (_State(), event._replace(state="resolved")) if due else (_State(event, True, run, since), None)
+        seen = _worse(rule, event, one.value) if breach else _higher(event, one.value)
+        yield state._replace(event=seen, run=0, since=0)
+        return
+    run, since = (state.run + 1, state.since) if state.run else (1, one.number)
+    clear = max(rule.seconds, _FLAPPING_CLEAR if event.flapping else 0.0)
+    is_clear = _due(clear, rule.snapshots, run, one.number - since, clock_is_right)
+    is_held = _due(rule.hold, 0, run, one.number - state.opened[-1], clock_is_right)
+    for due in {long and held for long in is_clear for held in is_held}:
+        if due:
+            yield state._replace(is_open=False, run=0, since=0, ended=one.number)
+        else:
+            yield state._replace(run=run, since=since)
 
 
-def _due(rule: Rule, run: int, intervals: int, clock_is_right: bool) -> tuple[bool, ...]:
+def _due(wanted: float, snapshots: int, run: int, intervals: int, clock_is_right: bool) -> tuple[bool, ...]:
     """Return whether a run is long enough: both where that cannot be told from outside."""
-    if run < rule.snapshots:
+    if run < snapshots:
         return (False,)
     seconds = intervals * INTERVAL_SECONDS
-    if seconds >= _SURE_AFTER * rule.seconds:
+    if seconds >= wanted + min(wanted, _MOST_DOUBT):
         return (True,)
-    if clock_is_right and seconds < _SURE_BEFORE * rule.seconds:
+    if clock_is_right and seconds < wanted - min(wanted / 2, _MOST_DOUBT):
         return (False,)
     return (True, False)
+
+
+def _is_over(state: _State, one: Seen, clock_is_right: bool) -> tuple[bool, ...]:
+    """Return whether a resolved event can be opened no more."""
+    if state.event is None:
+        return (False,)
+    seconds = (one.number - state.ended) * INTERVAL_SECONDS
+    return _after(seconds, _REOPENS_WITHIN) if clock_is_right else _doubted(seconds, _REOPENS_WITHIN)
+
+
+def _flaps(opened: tuple[int, ...], clock_is_right: bool) -> tuple[bool, ...]:
+    """Return whether an event that opened at these snapshots is flapping."""
+    if len(opened) < _FLAPPING_OPENINGS:
+        return (False,)
+    seconds = (opened[-1] - opened[0]) * INTERVAL_SECONDS
+    is_past = _after(seconds, _FLAPPING_WITHIN) if clock_is_right else _doubted(seconds, _FLAPPING_WITHIN)
+    return tuple(not past for past in is_past)
+
+
+def _after(seconds: float, window: float) -> tuple[bool, ...]:
+    """Return whether a window is past, by a clock that was right."""
+    if abs(seconds - window) < _MOST_DOUBT:
+        return (True, False)
+    return (seconds > window,)
+
+
+def _doubted(seconds: float, window: float) -> tuple[bool, ...]:
+    """Return whether a window is past, by a clock that may have been set forth and back."""
+    return (True,) if seconds > _EXTENDED * window else (True, False)
 
 
 def _worse(rule: Rule, event: Expected | None, value: float) -> Expected:

@@ -1,9 +1,10 @@
 """What the simulated hosts read: a pure function of a host and the number of its snapshot.
 
 Each host goes through the same troubles again and again, each host at its own time: a busy CPU for long, one for too
-short a time to be an event, a leap, a filesystem that fills up, holds at the edge and empties. Every value in trouble
-is one of its own, so that an event tells which snapshot it began with. Time is simulated too: a snapshot says that ten
-seconds have passed since the one before, however soon it comes.
+short a time to be an event, leaps, a filesystem that fills up, holds at the edge and empties; now and then soon again,
+so that an event opens again or flaps, now and then long after. Every value in trouble is one of its own, so that an
+event tells which snapshot it began with. Time is simulated too: a snapshot says that ten seconds have passed since the
+one before, however soon it comes.
 """
 
 import math
@@ -20,10 +21,14 @@ MOUNT = "/srv"
 """The filesystem that fills up."""
 
 _GIB = 2.0**30
-_CPU_LONG = (*[12.0] * 14, *[88.0] * 10, *[82.0] * 2, *[15.0] * 12, 60.0, 48.0, 47.0, 10.0, 12.0)
-_CPU_SHORT = (90.0, 91.0)
-_CPU_REST = (20.0, 15.0, 14.0)
-_DISK = (*[50.0] * 10, 90.0, *[50.0] * 4, *[88.0] * 3, *[94.0] * 3, *[83.0] * 2, 70.0, 84.0, *[60.0] * 2, *[50.0] * 9)
+_BUSY = (*[88.0] * 10, *[82.0] * 2)
+_LEAPS = (*[15.0] * 12, 60.0, 48.0, 47.0, 10.0, 12.0, 90.0, 91.0, 20.0, 15.0, 14.0)
+# Busy, and again before that is forgotten, and again when it is. Three leaps close together flap until it was calm for
+# long; what comes soon after that flaps too.
+_CPU = (*[12.0] * 14, *_BUSY, *_LEAPS, *[12.0] * 30, *_BUSY, *[12.0] * 110, *_BUSY, *[12.0] * 170)
+_FULL = (*[50.0] * 10, 90.0, *[50.0] * 4, *[88.0] * 3, *[94.0] * 3, *[83.0] * 2, 70.0, 84.0, *[60.0] * 2, *[50.0] * 9)
+# Full once and long forgotten, then three times in a row.
+_DISK = (*_FULL, *[50.0] * 70, *_FULL, *_FULL, *_FULL, *[50.0] * 150)
 
 
 class Reading(NamedTuple):
@@ -37,9 +42,8 @@ def read(place: int, number: int, taken_at: float) -> Reading:
     """Return snapshot ``number`` (1 and on) of the host in this place, taken at this time by the host's own clock."""
     # Float32 holds it exactly beside two digits before the point.
     own = (number * 7 % 8192) / 8192
-    cycle = _CPU_LONG + _CPU_SHORT + _CPU_REST
-    cpu = cycle[(number + 7 * place) % len(cycle)] + own
-    disk = _DISK[(number + 5 * place) % len(_DISK)] + own
+    cpu = _CPU[(number + 37 * place) % len(_CPU)] + own
+    disk = _DISK[(number + 31 * place) % len(_DISK)] + own
     values = {name: ((place * 31 + number * 17 + at * 13) % 160) / 4 for at, name in enumerate(NAMES)}
     values |= {
         IDENTITY: float(number),

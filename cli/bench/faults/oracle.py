@@ -188,15 +188,17 @@ def _judge_events(verdict: Verdict, host: Witnessed, stored: Sequence[Made]) -> 
 
 def _judge_silence(verdict: Verdict, host: Witnessed, event: StoredEvent) -> None:
     """See that a host is down only after it was silent, and no more when all is acknowledged."""
-    heard = any(event.opened_at - _SILENT_SECONDS < row.received_at < event.opened_at for row in host.snapshots)
-    if heard or event.state == "open":
+    opened = [event.opened_at, *([event.reopened_at] if event.reopened_at else [])]
+    heard = any(at - _SILENT_SECONDS < row.received_at < at for row in host.snapshots for at in opened)
+    # One that flaps is held open after all is well.
+    if heard or (event.state == "open" and not event.flapping):
         verdict.wrong_events += 1
         verdict.note(f"host {host.host_id} is not down, but for {event}")
 
 
 def _told(event: StoredEvent) -> Expected:
     first, peak = (math.nan if value is None else value for value in (event.first_value, event.peak_value))
-    return Expected(first, peak, event.severity, event.state)
+    return Expected(first, peak, event.severity, event.state, event.openings, bool(event.flapping))
 
 
 def _without(these: Sequence[Expected], those: Sequence[Expected]) -> list[Expected]:
