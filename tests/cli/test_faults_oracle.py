@@ -1,5 +1,6 @@
 """The oracle of ``bench faults`` sees what it is there for; hosts and stores are made by hand."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,11 @@ from cli.bench.faults.life import read as reading
 from cli.bench.faults.oracle import Witnessed, judge
 from cli.bench.faults.witness import Witness
 from store.testimony import StoredEvent, StoredGap, StoredSnapshot
+from tests.worker.snapshots import batch, seen
 from wire.entry import KEY_BYTES, seal
 from wire.metrics import CATALOGUE, NAMES, unpack_core
+from wire.snapshot import Details
+from worker.evaluation import EventChange, evaluate
 
 COUNT = 9
 """Snapshots that the host makes; nothing is wrong with it until then."""
@@ -151,6 +155,33 @@ def test_what_is_right_for_a_run_of_values(
 ) -> None:
     seen = [Seen(*one) for one in enumerate(values, 1)]
     assert nearest_course(rule, seen, clock_is_right=True, stored=stored) == right
+
+
+@pytest.mark.parametrize("clock_is_right", [True, False])
+def test_what_the_rules_make_of_the_life_of_hosts_is_right_and_of_every_kind(clock_is_right: bool) -> None:
+    kinds = set()
+    for place in (0, 6):
+        cores = [unpack_core(made_at(place, number)) for number in range(1, 500)]
+        said = [seen(1e9 + 10 * step, cpu_percent=core["cpu_percent"]) for step, core in enumerate(cores)]
+        changes = evaluate(batch(said), {}, lambda _: Details()).changes
+        for event_type, rule in (("cpu_high", CPU_HIGH), ("cpu_spike", CPU_SPIKE)):
+            values = [Seen(number, core["cpu_percent"]) for number, core in enumerate(cores, 1)]
+            stored = [
+                Expected(one.first_value or 0.0, one.peak_value or 0.0, one.severity, one.state, *life(one))
+                for one in changes
+                if one.type == event_type
+            ]
+            assert Counter(nearest_course(rule, values, clock_is_right, stored)) == Counter(stored)
+            kinds |= {life(one) for one in changes}
+    assert {(1, False), (2, False), (3, True), (4, True)} <= kinds
+
+
+def made_at(place: int, number: int) -> bytes:
+    return reading(place, number, 1e9).core
+
+
+def life(change: EventChange) -> tuple[int, bool]:
+    return change.openings, change.flapping
 
 
 def test_a_ledger_whose_last_line_was_cut_short_goes_on_after_the_one_before(tmp_path: Path) -> None:

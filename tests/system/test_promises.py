@@ -18,6 +18,7 @@ from worker.detection.finding import high_or_critical
 from worker.detection.limits import DEFAULTS, Limit
 from worker.detection.rules import RULES
 from worker.evaluation import HOST_DOWN
+from worker.events import FLAPPING_CLEAR_SECONDS, FLAPPING_OPENINGS, FLAPPING_WITHIN_SECONDS
 from worker.inbox import Inbox
 from worker.remedies.templates import load_all
 from worker.script_jobs import remedy_of
@@ -71,6 +72,16 @@ def test_the_figures_of_a_rule_in_the_docs_are_those_of_the_code(event_type: str
     assert opens_after == told(limit)
     for midpoint in numbers(severity):
         assert [high_or_critical(midpoint + step, limit) for step in (0, 0.1)] == ["high", "critical"]
+
+
+def test_the_figures_of_the_life_of_an_event_in_the_docs_are_those_of_the_code() -> None:
+    text = " ".join((DOCS / "rules.md").read_text().split())
+    held = [(event_type, f"{limit.hold_seconds:g}") for event_type, limit in DEFAULTS.items() if limit.hold_seconds]
+    assert re.findall(r"`(\w+)` stays open for (\d+) s at least", text) == held
+    assert {limit.reopens_within_seconds for limit in DEFAULTS.values()} == {600.0}
+    assert "comes back within 10 minutes after it resolved" in text
+    assert (FLAPPING_OPENINGS, FLAPPING_WITHIN_SECONDS, FLAPPING_CLEAR_SECONDS) == (3, 1800.0, 900.0)
+    assert "for the third time within 30 minutes is marked, and resolves only after it was clear for 15 minutes" in text
 
 
 def test_every_rule_has_a_remedy_or_the_docs_say_why_not() -> None:

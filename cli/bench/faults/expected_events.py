@@ -6,7 +6,9 @@ then held against the course that is nearest to it.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from heapq import nlargest
 from typing import NamedTuple
 
 from cli.bench.faults.life import INTERVAL_SECONDS
@@ -62,6 +64,10 @@ _EXTENDED = 3.0
 """Times the seconds of a window: by then it is over, whatever became of the clocks."""
 
 
+_MOST_ALIVE = 500
+"""Of the states that a course may be in at a time, the nearest are followed. Where all are wrong, any one shows it."""
+
+
 class _State(NamedTuple):
     """Where a course is."""
 
@@ -85,6 +91,16 @@ Course = tuple[Expected, ...]
 
 def nearest_course(rule: Rule, seen: Sequence[Seen], clock_is_right: bool, stored: Sequence[Expected]) -> Course:
     """Return of all courses of events that are right for these snapshots the one nearest to what is stored."""
+    exact = _search(rule, seen, clock_is_right, stored, only_stored=True)
+    if exact is not None and Counter(exact) == Counter(stored):
+        return exact
+    return _search(rule, seen, clock_is_right, stored, only_stored=False) or ()
+
+
+def _search(
+    rule: Rule, seen: Sequence[Seen], clock_is_right: bool, stored: Sequence[Expected], *, only_stored: bool
+) -> Course | None:
+    """Return the nearest course; with ``only_stored`` of those with no event that is not stored, None without any."""
     # What comes after a state does not depend on how it was reached: of those that reach it, the nearest is enough.
     alive: dict[_State, tuple[int, Course]] = {_State(): (0, ())}
     before = math.nan
@@ -96,12 +112,21 @@ def nearest_course(rule: Rule, seen: Sequence[Seen], clock_is_right: bool, store
         after: dict[_State, tuple[int, Course]] = {}
         for state, way in alive.items():
             for next_state, ended in _next(rule, state, one, breach, clock_is_right):
+                if only_stored and not _may_become_stored(next_state.event, stored):
+                    continue
                 new = _longer(way, ended, stored)
                 if next_state not in after or after[next_state][0] < new[0]:
                     after[next_state] = new
-        alive = after
+        alive = dict(nlargest(_MOST_ALIVE, after.items(), key=lambda item: item[1][0]))
     ends = [_longer(way, _as_stored(state), stored) for state, way in alive.items()]
-    return max(ends, key=lambda way: way[0])[1]
+    return max(ends, key=lambda way: way[0])[1] if ends else None
+
+
+def _may_become_stored(event: Expected | None, stored: Sequence[Expected]) -> bool:
+    return event is None or any(
+        event.first_value == one.first_value and event.peak_value <= one.peak_value and event.openings <= one.openings
+        for one in stored
+    )
 
 
 def _as_stored(state: _State) -> Expected | None:
