@@ -1,8 +1,8 @@
 """Celery's consumer, watched for deafness: it can lose its connection and not notice.
 
 When the acknowledgement of a task fails, kombu still counts that task as under way; with a prefetch of one the consumer
-then never asks for another, and never sees that its connection is gone. So when messages wait and none is taken for
-long, it is made to connect again; where its children were busy that does no harm, since a message is but a doorbell.
+then never asks for another, and never sees that its connection is gone. So when messages wait, a child is free and none
+is taken for long, it is made to connect again.
 """
 
 import logging
@@ -15,7 +15,7 @@ from wire import keys
 
 log = logging.getLogger(__name__)
 
-# A message is taken within milliseconds, or when a child ends the drain that it is at.
+# A child that is free takes a message within milliseconds.
 _DEAF_SECONDS = 10.0
 
 
@@ -37,7 +37,9 @@ class Consumer:
     def check(self, waiting_messages: int, at: float) -> None:
         """Make it connect again when it is deaf, given how many messages wait at this moment of monotonic time."""
         taken = sum(state.total_count.values())
-        if not waiting_messages or taken != self._taken:
+        # Celery forgets a task when it is over, before the acknowledgement that may fail.
+        busy = len(state.requests) >= self._worker.concurrency
+        if not waiting_messages or busy or taken != self._taken:
             self._taken = taken
             self._deaf_since = None
         elif self._deaf_since is None:

@@ -16,7 +16,8 @@ def calls() -> list[object]:
 
 @pytest.fixture
 def consumer(calls: list[object]) -> Consumer:
-    return Consumer(SimpleNamespace(consumer=SimpleNamespace(call_soon=calls.append)))
+    """The consumer of a worker with two children."""
+    return Consumer(SimpleNamespace(consumer=SimpleNamespace(call_soon=calls.append), concurrency=2))
 
 
 def test_it_tells_which_shards_its_worker_drains(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,3 +51,24 @@ def test_a_queue_whose_messages_are_taken_one_by_one_is_listened_to(
         state.total_count["drain"] += second % 5 == 0
         consumer.check(2, float(second))
     assert calls == []
+
+
+def test_messages_that_wait_for_busy_children_do_not_make_it_connect_again(
+    consumer: Consumer, calls: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "requests", {"1": object(), "2": object()})
+    for second in range(60):
+        consumer.check(2, float(second))
+    assert calls == []
+
+
+def test_messages_that_a_free_child_does_not_take_make_it_connect_again(
+    consumer: Consumer, calls: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "requests", {"1": object(), "2": object()})
+    for second in range(60):
+        consumer.check(2, float(second))
+    del state.requests["2"]
+    for second in range(60, 73):
+        consumer.check(2, float(second))
+    assert len(calls) == 1
