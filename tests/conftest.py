@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -73,17 +74,30 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
         yield str(engine.url.database)
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "fleetmedic.db"
+    engine = connect(f"sqlite:///{path}")
+    migrations.upgrade(engine)
+    engine.dispose()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database: the test runs once on SQLite and once on Postgres.
 
     It is empty, but for a test that asks for an ``engine`` on it.
     """
+    wants_tables = "engine" in request.fixturenames
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'fleetmedic.db'}"
+        path = tmp_path / "fleetmedic.db"
+        if wants_tables:
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
         return
     server = request.getfixturevalue("postgres_url")
-    wants_tables = "engine" in request.fixturenames
     template = request.getfixturevalue("postgres_template") if wants_tables else "template1"
     with temporary_database(server, template) as url:
         yield url
@@ -93,8 +107,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 def engine(database_url: str) -> Iterator["Engine"]:
     """An engine on a database with all tables."""
     engine = connect(database_url)
-    if engine.dialect.name == "sqlite":
-        migrations.upgrade(engine)
     yield engine
     engine.dispose()
 

@@ -1,6 +1,7 @@
 """An API on a real database and a real Redis, and rows for it to show."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, insert, update
 
-import migrations
 from api.app import create_app
 from api.streams import Streams
 from cli.ports import free_port
-from store.engine import connect, writing
+from store.engine import writing
 from store.enrollment import enroll
 from store.schema import events, host_details, host_state, hosts, snapshots
 from store.settings import ServerSettings
@@ -113,17 +113,21 @@ def client(make_client: Callable[..., FlaskClient]) -> FlaskClient:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> str:
-    """The URL of an empty SQLite database."""
-    return f"sqlite:///{tmp_path / 'served.db'}"
+def database_path(tmp_path: Path) -> Path:
+    """Where a SQLite database may be."""
+    return tmp_path / "served.db"
 
 
 @pytest.fixture
-def upgraded(database: str) -> str:
+def database(database_path: Path) -> str:
+    """The URL of an empty SQLite database."""
+    return f"sqlite:///{database_path}"
+
+
+@pytest.fixture
+def upgraded(database: str, database_path: Path, sqlite_template: Path) -> str:
     """The same with all tables."""
-    engine = connect(database)
-    migrations.upgrade(engine)
-    engine.dispose()
+    shutil.copy(sqlite_template, database_path)
     return database
 
 

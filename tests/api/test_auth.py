@@ -18,9 +18,9 @@ PUBLIC = {
 
 
 @pytest.fixture
-def database_url(database: str) -> str:
+def database_url(upgraded: str) -> str:
     """SQLite alone will do: what the database does is not what is tried here."""
-    return database
+    return upgraded
 
 
 def _path(rule: Rule) -> str:

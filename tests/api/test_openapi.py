@@ -22,9 +22,9 @@ class Route(NamedTuple):
 
 
 @pytest.fixture
-def database_url(database: str) -> str:
+def database_url(upgraded: str) -> str:
     """SQLite alone will do: nothing here gets as far as a database."""
-    return database
+    return upgraded
 
 
 @pytest.fixture

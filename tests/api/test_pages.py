@@ -42,9 +42,9 @@ NOT_SERVED = (
 
 
 @pytest.fixture
-def database_url(database: str) -> str:
+def database_url(upgraded: str) -> str:
     """SQLite alone will do: what the database does is not what is tried here."""
-    return database
+    return upgraded
 
 
 @pytest.fixture

@@ -31,9 +31,9 @@ CHANGES = [
 
 
 @pytest.fixture
-def database_url(database: str) -> str:
+def database_url(upgraded: str) -> str:
     """SQLite alone will do: tests/store/test_sessions.py tries both."""
-    return database
+    return upgraded
 
 
 @pytest.fixture
