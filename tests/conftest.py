@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 # The bare package's tests run where these are not installed (tests/collector, tests/wire).
 try:
@@ -21,8 +22,13 @@ try:
     from store.benchmark import temporary_database
     from store.engine import connect
     from tests.browser import Browsers, running_browsers
+    from tests.databases import Databases
 except ImportError:
     collect_ignore = ["api", "cli", "dashboard", "store", "system", "worker"]
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 # A shell starts what it runs in the background deaf to Ctrl-C, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -60,18 +66,27 @@ def postgres_url() -> Iterator[str]:
         data = Path(folder) / "postgres"
         data.mkdir()
         server = PostgresServer(data)
+        admin = connect(server.get_uri()).execution_options(isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            # No test cuts the power.
+            for setting in ("fsync", "full_page_writes"):
+                connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+            connection.exec_driver_sql("SELECT pg_reload_conf()")
+        admin.dispose()
         yield server.get_uri()
         server.cleanup()
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> Iterator[str]:
-    """The name of a database with all tables, to be copied: much faster than building them for each test."""
+def postgres_databases(postgres_url: str) -> Iterator["Databases"]:
+    """Databases with all tables, copied from one: much faster than building them for each test."""
     with temporary_database(postgres_url) as url:
         engine = connect(url)
         migrations.upgrade(engine)
         engine.dispose()
-        yield str(engine.url.database)
+        databases = Databases(postgres_url, str(engine.url.database))
+        yield databases
+        databases.close()
 
 
 @pytest.fixture(scope="session")
@@ -97,9 +112,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
             shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
         return
-    server = request.getfixturevalue("postgres_url")
-    template = request.getfixturevalue("postgres_template") if wants_tables else "template1"
-    with temporary_database(server, template) as url:
+    if wants_tables:
+        with request.getfixturevalue("postgres_databases").one() as url:
+            yield url
+        return
+    with temporary_database(request.getfixturevalue("postgres_url")) as url:
         yield url
 
 
