@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import tree_sitter_powershell
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tree_sitter import Language, Node, Parser
 
@@ -70,6 +70,7 @@ def test_the_parser_finds_what_is_broken() -> None:
 
 
 @each
+@settings(max_examples=25)
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=80))
 def test_it_parses_with_any_values(issue_type: str, text: str) -> None:
     remedy = TEMPLATES[issue_type].remedy
