@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-hosts test-server test-faults test-system browser check lock
+.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system browser check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -38,12 +38,14 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/lint-imports
 
 # Side by side what may be: of the tests as many lanes as take about the same time, since each of them often waits.
-side_by_side = @$(MAKE) --no-print-directory --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+side_by_side = @$(MAKE) --no-print-directory --jobs=6 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
-test: setup ## all checks and tests; the base package also alone
-	$(side_by_side) check .venv-base/base.stamp browser
-	$(side_by_side) test-hosts test-server test-faults test-system
+test: ## all checks and tests; the base package also alone
+	$(side_by_side) setup .venv-base/base.stamp browser
+	$(side_by_side) test-system test-faults test-cli test-server test-hosts check
 	.venv/bin/pytest -m quiet tests/system
+
+test-hosts test-server test-cli test-faults test-system: .venv/dev.stamp
 
 host_tests := tests/wire tests/collector tests/store tests/worker
 test-hosts:
@@ -53,12 +55,16 @@ test-hosts:
 test-server:
 	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) tests/cli tests/system)
 
-fault_tests := tests/system/test_faults.py
+cli_tests := tests/cli tests/system/test_up.py
+test-cli:
+	.venv/bin/pytest $(cli_tests)
+
+fault_tests := $(addprefix tests/system/,test_faults.py test_bench_faults.py test_many_collectors.py)
 test-faults:
-	.venv/bin/pytest $(fault_tests) tests/cli
+	.venv/bin/pytest $(fault_tests)
 
 test-system:
-	.venv/bin/pytest -m "not quiet" $(addprefix --ignore ,$(fault_tests)) tests/system
+	.venv/bin/pytest -m "not quiet" $(addprefix --ignore ,$(cli_tests) $(fault_tests)) tests/system
 
 # Playwright runs on a Node.js of its own, which needs libatomic1.
 browser:
@@ -101,7 +107,7 @@ compile_from = $(UV) pip compile --quiet --universal --generate-hashes --python-
 # The page's modules, as they come from npm; the page has no build step. Node.js itself is fetched only where npm is missing.
 MODULES := preact/dist/preact.mjs preact/hooks/dist/hooks.mjs htm/dist/htm.mjs uplot/dist/uPlot.esm.js uplot/dist/uPlot.min.css
 
-dashboard/vendor/modules.stamp: dashboard/package.json dashboard/package-lock.json requirements/node.txt | .venv/bin/python
+dashboard/vendor/modules.stamp: dashboard/package.json dashboard/package-lock.json requirements/node.txt | .venv/server.stamp
 	@echo "Installing dashboard/package-lock.json into dashboard/vendor"
 	@if command -v npm > /dev/null; then npm=(npm); else \
 	  .venv/bin/python -m pip install --quiet --require-hashes -r requirements/node.txt; \
