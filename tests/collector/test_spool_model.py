@@ -86,4 +86,4 @@ def _tmp_for_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestSpoolAgainstAList = SpoolAgainstAList.TestCase
-TestSpoolAgainstAList.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestSpoolAgainstAList.settings = settings(max_examples=30, stateful_step_count=30)

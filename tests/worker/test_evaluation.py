@@ -290,7 +290,7 @@ def in_order(changes: Sequence[EventChange], table: dict[tuple[str, str, float],
             table[key] = replace(change, evidence=table[key].evidence, is_new=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_said, max_size=12))
 def test_one_at_a_time_or_all_at_once_is_the_same(said: list[Seen]) -> None:
     at_once = run(said) if said else Evaluation()
@@ -311,7 +311,7 @@ def test_one_at_a_time_or_all_at_once_is_the_same(said: list[Seen]) -> None:
     assert tracks == at_once.tracks.get(0, [])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(_said, max_size=8))
 def test_whatever_a_host_sends_an_event_can_be_stored(said: list[Seen]) -> None:
     for change in run(said).changes if said else []:

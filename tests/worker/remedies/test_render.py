@@ -75,7 +75,7 @@ def read_powershell(literal: str) -> str:
     return quoted[1]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(TEXT, min_size=20, max_size=20))
 def test_any_text_arrives_in_bash_as_it_was(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
     assert arrives(tmp_path_factory.mktemp("bash"), *words) == words
