@@ -9,6 +9,8 @@ SHELL := bash
 PYTHON ?= python3
 UV ?= uv
 
+# The tests start hundreds of processes, each of which would otherwise compile all modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PIP_ROOT_USER_ACTION := ignore
