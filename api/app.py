@@ -13,6 +13,7 @@ import migrations
 from api import (
     auth,
     events,
+    filesystems,
     fleet,
     generate_script,
     health,
@@ -95,6 +96,7 @@ def create_app(
         pages,
         session,
         hosts,
+        filesystems,
         fleet,
         events,
         remedies,

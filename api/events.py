@@ -22,7 +22,7 @@ blueprint = Blueprint("events", __name__, url_prefix="/api/v1/events")
 
 Note = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
-_EVIDENCE_TIMES = frozenset({"taken_at", "start_time", "last_seen"})
+_EVIDENCE_TIMES = frozenset({"taken_at", "start_time", "last_seen", "trend_since_at"})
 
 
 class _Cursor(NamedTuple):

@@ -44,6 +44,7 @@ export const fleetSummary = (signal) => get("/api/v1/fleet/summary", {}, signal)
 export const listHosts = (query, signal) => get("/api/v1/hosts", query, signal);
 export const showHost = (host, signal) => get(`/api/v1/hosts/${part(host)}`, {}, signal);
 export const showMetrics = (host, query, signal) => get(`/api/v1/hosts/${part(host)}/metrics`, query, signal);
+export const listFilesystems = (host, signal) => get(`/api/v1/hosts/${part(host)}/filesystems`, {}, signal);
 export const listProcesses = (host, signal) => get(`/api/v1/hosts/${part(host)}/processes`, {}, signal);
 
 /** Show the host that the server itself would take, and the fleet around it. */

@@ -5,13 +5,13 @@ import { duration, percent } from "./format.js";
 /** Severities, the worst first. */
 export const SEVERITIES = ["critical", "high", "medium", "low"];
 
-/** Event types: a title, and how their values are shown, where they have any. */
+/** Event types: a title, and how their values are shown, where they have any; the highest one says nothing of some. */
 export const EVENT_TYPES = {
   cpu_high: { title: "CPU stays high", value: percent },
   cpu_spike: { title: "CPU leapt up", value: percent },
   memory_high: { title: "Memory is short", value: percent },
   disk_full: { title: "Filesystem nearly full", value: percent },
-  disk_forecast: { title: "Filesystem will be full", value: duration },
+  disk_forecast: { title: "Filesystem will be full", value: duration, withoutPeak: true },
   process_memory_high: { title: "One process holds much memory", value: percent },
   service_down: { title: "Service does not run", value: String },
   disk_health: { title: "Disk fails", value: String },

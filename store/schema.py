@@ -120,6 +120,25 @@ host_details = Table(
     postgresql_with={"fillfactor": 50},
 )
 
+filesystem_history = Table(
+    "filesystem_history",
+    metadata,
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
+    Column("mounts", LargeBinary, nullable=False, comment="their names, a MessagePack array"),
+    Column("points", LargeBinary, nullable=False, comment="store.filesystems.point_type, from the oldest on"),
+    Column("next_at", Double, nullable=False, comment="when to read the host's details again"),
+    Column("tracks", LargeBinary, comment="pending and open disk_forecast (worker.events); NULL for none"),
+    # Room in each page lets every update stay in it (HOT).
+    postgresql_with={"fillfactor": 50},
+)
+
+filesystem_lanes = Table(
+    "filesystem_lanes",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("read_at", Double, nullable=False, comment="when its hosts were last looked through"),
+)
+
 snapshots = Table(
     "snapshots",
     metadata,

@@ -13,6 +13,7 @@ TASK_DRAIN = "fleetmedic.drain"
 TASK_SWEEP = "fleetmedic.sweep"
 TASK_RETAIN = "fleetmedic.retain"
 TASK_ROLL_UP = "fleetmedic.roll_up"
+TASK_FORECAST = "fleetmedic.forecast"
 TASK_PUBLISH_CONFIGS = "fleetmedic.publish_configs"
 TASK_RENDER = "fleetmedic.render"
 

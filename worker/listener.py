@@ -28,7 +28,12 @@ _BELL_SECONDS = 5
 _LONGEST_DRAIN_SECONDS = 130.0
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
-DUTIES: Mapping[str, float] = {keys.TASK_SWEEP: 5.0, keys.TASK_ROLL_UP: 10.0, keys.TASK_RETAIN: 600.0}
+DUTIES: Mapping[str, float] = {
+    keys.TASK_SWEEP: 5.0,
+    keys.TASK_ROLL_UP: 10.0,
+    keys.TASK_FORECAST: 30.0,
+    keys.TASK_RETAIN: 600.0,
+}
 """Periodic tasks and their periods in seconds. Each takes a lease in the database, so a second ring does no harm."""
 
 Send = Callable[[str, list[Any]], None]

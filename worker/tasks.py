@@ -15,7 +15,7 @@ from store.engine import OUTAGES
 from store.settings import ServerSettings
 from wire import keys
 from wire.text import visible
-from worker import duties, rollups, script_jobs
+from worker import duties, forecast, rollups, script_jobs
 from worker.inbox import Inbox
 from worker.ingest import drain, drain_around_poison
 
@@ -120,6 +120,15 @@ def add_tasks(app: Celery, station: Station) -> None:
         """Add what is over to the history at 5 minutes and at 1 hour."""
         with _outages_named("roll-up"):
             rollups.roll_up(station.engine, station.settings.retention, station.clock)
+
+    @app.task(name=keys.TASK_FORECAST)  # type: ignore[untyped-decorator]
+    def forecast_disks() -> None:
+        """Add to the history of filesystems; open and resolve disk_forecast."""
+        with _outages_named("forecast"):
+            done = forecast.forecast(station.engine, remedy_of, station.clock)
+            _ring_for(done.script_jobs)
+            if done.hosts_with_events:
+                station.inbox.announce({"events": done.hosts_with_events})
 
     @app.task(name=keys.TASK_PUBLISH_CONFIGS)  # type: ignore[untyped-decorator]
     def publish_configs(host_ids: list[int] | None) -> None:

@@ -11,6 +11,7 @@ const AXIS_WIDTH = 62;
 // Nothing is missing between two points that are no farther apart than these.
 const GAP_STEPS = 1.5;
 const GAP_INTERVALS = 2.5;
+const DAY_SECONDS = 86400;
 const KEY_STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 
 /** `chart` says which lines of `history` and how; `interval` is the host's pace in seconds. */
@@ -94,7 +95,7 @@ function summary(chart, data) {
     const range = `from ${chart.format(Math.min(...least))} to ${chart.format(Math.max(...most))}`;
     return `${line.label} ${chart.format(average.at(-1))}, ${range}`;
   });
-  return `${chart.title} over the last hour: ${said.join("; ")}. Arrow keys move the cursor.`;
+  return `${chart.title} over ${chart.span ?? "the last hour"}: ${said.join("; ")}. Arrow keys move the cursor.`;
 }
 
 function options(chart, span, place, setCursor) {
@@ -125,7 +126,7 @@ function options(chart, span, place, setCursor) {
     },
     scales: { x: { range: () => span() }, y: { range: (_, __, most) => [0, chart.most ?? ceiling(most, chart)] } },
     axes: [
-      { ...axis, size: 22, space: 60, values: (_, splits) => splits.map((at) => shortTime(at)) },
+      { ...axis, size: 22, space: 60, values: (_, splits) => splits.map((at) => shortTime(at, span())) },
       {
         ...axis,
         size: AXIS_WIDTH,
@@ -166,7 +167,8 @@ function tick(chart, value) {
   return chart.format(value).replace(/\.0+(?=\D|$)/, "");
 }
 
-function shortTime(at) {
+function shortTime(at, [from, to]) {
+  if (to - from > DAY_SECONDS) return new Date(at * 1000).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
   return new Date(at * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 

@@ -17,7 +17,7 @@ import { ScriptContext } from "./script-context.js";
 /** What, where, how bad, since when, why, the way to its script, and what to do about it. */
 export function EventCard({ event, withHost, onChanged }) {
   const open = useContext(ScriptContext);
-  const { title, value } = eventType(event.type);
+  const { title, value, withoutPeak } = eventType(event.type);
   const [now, limit, peak] = [event.value, event.limit, event.peak_value].map((one) =>
     one === null ? null : value(one),
   );
@@ -43,7 +43,7 @@ export function EventCard({ event, withHost, onChanged }) {
       html`<p class="event-figures">
       <b>${now}</b>
       ${limit !== null && html`<span>limit ${limit}</span>`}
-      ${peak !== null && event.peak_at && html`<span>peak ${peak} at <${At} at=${event.peak_at} /></span>`}
+      ${peak !== null && event.peak_at && !withoutPeak && html`<span>peak ${peak} at <${At} at=${event.peak_at} /></span>`}
     </p>`
     }
     <div class="event-foot">

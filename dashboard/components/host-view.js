@@ -9,6 +9,7 @@ import { useResource } from "../resource.js";
 import { setTitle } from "../title.js";
 import { Charts } from "./charts.js";
 import { Delivery } from "./delivery.js";
+import { Filesystems } from "./filesystems.js";
 import { HostSummary } from "./host-summary.js";
 import { MetricTiles } from "./metric-tiles.js";
 import { Loading, Notice } from "./notice.js";
@@ -53,6 +54,7 @@ function Columns({ host }) {
     <div class="column-events"><${OpenEvents} events=${events} /></div>
     <div class="column-metrics">
       <${Charts} host=${host} />
+      <${Filesystems} host=${host} />
       <${Optimize} host=${host} />
       <${ProcessTable} host=${host} />
       <${Delivery} host=${host} />

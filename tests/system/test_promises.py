@@ -19,6 +19,7 @@ from worker.detection.limits import DEFAULTS, Limit
 from worker.detection.rules import RULES
 from worker.evaluation import HOST_DOWN
 from worker.events import FLAPPING_CLEAR_SECONDS, FLAPPING_OPENINGS, FLAPPING_WITHIN_SECONDS
+from worker.filling import DISK_FORECAST
 from worker.inbox import Inbox
 from worker.remedies.templates import load_all
 from worker.script_jobs import remedy_of
@@ -58,7 +59,7 @@ def test_every_metric_is_in_the_docs_as_it_is_in_the_catalogue() -> None:
 
 
 def test_every_rule_is_in_the_docs() -> None:
-    in_code = {*(rule.type for rule in RULES), HOST_DOWN, *(kind.type for kind in conduct.KINDS)}
+    in_code = {*(rule.type for rule in RULES), HOST_DOWN, DISK_FORECAST, *(kind.type for kind in conduct.KINDS)}
     assert {row[0].strip("`") for row in table("rules.md")} == in_code
 
 

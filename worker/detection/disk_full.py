@@ -5,7 +5,7 @@ from typing import Any
 
 from wire.snapshot import Details
 from wire.text import storable
-from worker.detection.evidence import finite
+from worker.detection.evidence import filesystem_evidence
 from worker.detection.finding import Finding, high_or_critical, verdict_of
 from worker.detection.limits import Limit
 from worker.detection.rule import SubjectRule
@@ -27,16 +27,5 @@ class DiskFull(SubjectRule):
         """Return the filesystem's figures."""
         for one in details.filesystems:
             if storable(one.mount) == subject:
-                return {
-                    "filesystem": {
-                        "mount": subject,
-                        "device": storable(one.device),
-                        "fstype": storable(one.fstype),
-                        "size_bytes": finite(one.size_bytes),
-                        "used_bytes": finite(one.used_bytes),
-                        "used_percent": finite(one.used_percent),
-                        "inodes_percent": finite(one.inodes_percent),
-                        "read_only": one.read_only,
-                    }
-                }
+                return {"filesystem": filesystem_evidence(one)}
         return {}

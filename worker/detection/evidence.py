@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from wire.snapshot import Process
+from wire.snapshot import Filesystem, Process
 from wire.text import MAX_TEXT, storable
 
 _TOP = 10
@@ -32,6 +32,20 @@ def process_evidence(process: Process) -> dict[str, Any]:
         "memory_percent": finite(process.memory_percent),
         "memory_bytes": finite(process.memory_bytes),
         "command": storable(process.command),
+    }
+
+
+def filesystem_evidence(filesystem: Filesystem) -> dict[str, Any]:
+    """Return what is known of one filesystem."""
+    return {
+        "mount": storable(filesystem.mount),
+        "device": storable(filesystem.device),
+        "fstype": storable(filesystem.fstype),
+        "size_bytes": finite(filesystem.size_bytes),
+        "used_bytes": finite(filesystem.used_bytes),
+        "used_percent": finite(filesystem.used_percent),
+        "inodes_percent": finite(filesystem.inodes_percent),
+        "read_only": filesystem.read_only,
     }
 
 

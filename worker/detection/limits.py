@@ -36,6 +36,8 @@ DEFAULTS: Limits = MappingProxyType(
         "disk_full": Limit(85.0, opens_after_seconds=0.0, minimum_snapshots=2, clear_margin=5.0),
         "process_memory_high": Limit(25.0, opens_after_seconds=30.0, minimum_snapshots=2, clear_margin=5.0),
         "service_down": Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=2),
+        # Hours until it is full: a breach is below them, and it is clear beyond the margin.
+        "disk_forecast": Limit(24.0, opens_after_seconds=600.0, minimum_snapshots=2, clear_margin=-6.0),
         "disk_health": Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=1),
     }
 )

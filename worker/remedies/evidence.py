@@ -30,7 +30,7 @@ def _told(issue_type: str, subject: str, evidence: Mapping[str, Any]) -> dict[st
         case "process_memory_high":
             return _process(evidence.get("process") or {})
         case "disk_full":
-            return {"mount": subject or None}
+            return {"mount": (evidence.get("filesystem") or {}).get("mount") or subject or None}
         case "service_restart":
             return {"service": subject or None}
         case "disk_health":
