@@ -185,7 +185,7 @@ def decode_details(raw: msgspec.Raw | bytes) -> Details:
 
 
 def decode_filesystems(raw: msgspec.Raw | bytes) -> tuple[Filesystem, ...]:
-    """Read the filesystems alone of the details of a snapshot, which costs a third. Raises Unreadable."""
+    """Read only the filesystems of the details of a snapshot. Raises Unreadable."""
     try:
         return _filesystems_decoder.decode(raw).filesystems
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
