@@ -11,15 +11,17 @@ from store import leases, positions, records, retention, script_jobs
 from store.configs import desired_configs
 from store.engine import reading, writing
 from store.settings import Retention
-from store.silence import quiet_hosts, unheard_hosts
+from store.silence import QuietHost, quiet_hosts, unheard_hosts
 from wire import keys
 from wire.config import encode_config
 from worker import silence
+from worker.detection.limits import Limit
 from worker.evaluation import HOST_DOWN, EventChange
 from worker.event_rows import write_events
 from worker.events import decode_tracks, encode_tracks
 from worker.inbox import Inbox
 from worker.listener import DUTIES
+from worker.policies import limits_of, strictest_silence
 from worker.script_jobs import OVERDUE_SECONDS
 
 _CONFIGS_AT_ONCE = 1000
@@ -61,12 +63,12 @@ def sweep(engine: Engine, inbox: Inbox, now: float) -> Swept:
 def _suspects(engine: Engine, since: float, now: float) -> dict[int, list[int]]:
     """Return the hosts that seem to be down, by shard, as far as can be told without its lock."""
     suspects: dict[int, list[int]] = defaultdict(list)
-    if since + silence.SHORTEST_SECONDS < now:
-        with reading(engine) as connection:
-            unheard = unheard_hosts(connection, silence.INTERVALS, silence.SHORTEST_SECONDS, now)
-            for host in quiet_hosts(connection, HOST_DOWN, unheard):
-                if silence.down_since(host, since, now) is not None:
-                    suspects[keys.shard_of(host.host_id)].append(host.host_id)
+    with reading(engine) as connection:
+        strictest = strictest_silence(connection)
+        if since + strictest.opens_after_seconds < now:
+            unheard = unheard_hosts(connection, strictest.value, strictest.opens_after_seconds, now)
+            for host, _ in _down(connection, unheard, since, now):
+                suspects[keys.shard_of(host.host_id)].append(host.host_id)
     return suspects
 
 
@@ -81,17 +83,30 @@ def _sweep_shard(
     heard_until = held[0].caught_up_at if is_backlogged else now
     tracks: list[tuple[bytes | None, int]] = []
     changes: list[tuple[int, EventChange]] = []
-    for host in quiet_hosts(connection, HOST_DOWN, host_ids):
+    for host, limit in _down(connection, host_ids, since, heard_until):
         mine = decode_tracks(host.tracks)
         known = silence.known(mine)
         # Open there and not in the table: somebody resolved it, and the host is still as silent.
-        if silence.down_since(host, since, heard_until) is not None and not (known and known.state == "open"):
-            track, change = silence.down(host, mine, now)
+        if not (known and known.state == "open"):
+            track, change = silence.down(host, limit, mine, now)
             tracks.append((encode_tracks([*(one for one in mine if one is not known), track]), host.host_id))
             changes.append((host.host_id, change))
     write_events(connection, changes)
     positions.set_tracks(connection, tracks)
     return [host_id for host_id, _ in changes]
+
+
+def _down(
+    connection: Connection, host_ids: Sequence[int], since: float, heard_until: float
+) -> list[tuple[QuietHost, Limit]]:
+    """Return those of these hosts that are silent for longer than they may be, each with its limit."""
+    limits = limits_of(connection, host_ids)
+    place_of = {host_id: place for place, host_id in enumerate(host_ids)}
+    governed = [
+        (host, limits.of_host(place_of[host.host_id]).of(HOST_DOWN))
+        for host in quiet_hosts(connection, HOST_DOWN, host_ids)
+    ]
+    return [one for one in governed if silence.down_since(*one, since, heard_until) is not None]
 
 
 def retain(engine: Engine, keep: Retention, now: float) -> None:

@@ -8,16 +8,19 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from wire.metrics import INDEX
 from wire.snapshot import Details, Unreadable
 from worker.detection.batch import Batch
 from worker.detection.finding import Finding, Severity, Verdict, verdict_of
-from worker.detection.limits import DEFAULTS, Limit, Limits
+from worker.detection.host_limits import NO_POLICIES, BatchLimits, HostLimits
+from worker.detection.limits import Limit
 from worker.detection.rule import HostRule, SubjectRule
 from worker.detection.rules import RULES
 from worker.events import Change, Step, Track, advance, is_over
@@ -29,6 +32,7 @@ MOST_SUBJECTS = 64
 
 _HEARD = Finding("", Verdict.CLEAR, None, "critical")
 _WAS_SILENT = _HEARD._replace(verdict=Verdict.HOLDS)
+_SWITCHED_OFF = Finding("", Verdict.CLEAR, None, "low")
 _AT_ONCE = Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=1)
 _METRICS = [INDEX[rule.metric] for rule in RULES]
 _RANK = {Verdict.MISSING: 0, Verdict.CLEAR: 1, Verdict.HOLDS: 2, Verdict.BREACH: 3}
@@ -90,21 +94,21 @@ def evaluate(
     batch: Batch,
     tracks: Mapping[int, list[Track]],
     details_of: Callable[[int], Details],
-    limits: Limits = DEFAULTS,
+    limits: BatchLimits = NO_POLICIES,
 ) -> Evaluation:
     """Run the rules over a batch.
 
     ``tracks`` are those of the hosts that have any, by the host's place; ``details_of`` decodes a row's details and
     raises wire.snapshot.Unreadable.
     """
-    breaches = np.stack([rule.breaches(batch, limits[rule.type]) for rule in RULES], axis=1)
+    breaches = np.stack([rule.breaches(batch, limits.gate(rule.type, batch.host)) for rule in RULES], axis=1)
     hosts = sorted({*batch.host[breaches.any(axis=1)].tolist(), *(host for host, mine in tracks.items() if mine)})
     firsts = np.searchsorted(batch.host, hosts).tolist()
     ends = np.searchsorted(batch.host, hosts, side="right").tolist()
     evaluation = Evaluation()
     for host, first, end in zip(hosts, firsts, ends, strict=True):
         known = {(track.type, track.subject): track for track in tracks.get(host, ())}
-        one = _Host(host, dict(known), details_of, limits, evaluation)
+        one = _Host(host, dict(known), details_of, limits.of_host(host), evaluation)
         values = batch.core[first:end, _METRICS].tolist()
         taken_at = batch.taken_at[first:end].tolist()
         for offset, in_breach in enumerate(breaches[first:end].tolist()):
@@ -122,7 +126,7 @@ class _Host:
         host: int,
         tracks: _Tracks,
         details_of: Callable[[int], Details],
-        limits: Limits,
+        limits: HostLimits,
         evaluation: Evaluation,
     ) -> None:
         self.tracks = tracks
@@ -144,19 +148,29 @@ class _Host:
         if HOST_DOWN in live:
             down = self.tracks[HOST_DOWN, ""]
             self._step((HOST_DOWN, ""), advance(HOST_DOWN, down, _hearing(down, taken_at), _AT_ONCE, taken_at))
+        if self._limits.switch_off:
+            self._end_switched_off(taken_at, live)
         details = _Lazy(row, self._details_of, self._evaluation.unreadable)
         for rule, value, breach in zip(RULES, values, in_breach, strict=True):
             mine = live.get(rule.type, _NONE)
             if math.isnan(value) or not (breach or mine):
                 continue
-            limit = self._limits[rule.type]
-            for finding in _findings(rule, limit, value, breach, mine, details):
+            for finding in _findings(rule, self._limits, value, breach, mine, details):
                 key = rule.type, finding.subject
+                limit = self._limits.of(*key)
                 step = advance(rule.type, self.tracks.get(key), finding, limit, taken_at)
                 self._step(key, step)
                 if step.change in ("opened", "reopened"):
                     self._evaluation.opened_rows.add(row)
                     self._explain(key, {"taken_at": taken_at} | _evidence(rule, finding.subject, details))
+
+    def _end_switched_off(self, taken_at: float, live: Mapping[str, set[str]]) -> None:
+        """Resolve at once what is open though it is switched off, also what flaps, and forget what was to open."""
+        for event_type, subjects in live.items():
+            for subject in [one for one in subjects if not self._limits.of(event_type, one).enabled]:
+                subjects.discard(subject)
+                track = msgspec.structs.replace(self.tracks[event_type, subject], flapping=False)
+                self._step((event_type, subject), advance(event_type, track, _SWITCHED_OFF, _AT_ONCE, taken_at))
 
     def _step(self, key: tuple[str, str], step: Step) -> None:
         if step.track is None:
@@ -215,17 +229,35 @@ class _Lazy:
 
 
 def _findings(
-    rule: HostRule | SubjectRule, limit: Limit, value: float, breach: bool, mine: Set[str], details: _Lazy
+    rule: HostRule | SubjectRule, limits: HostLimits, value: float, breach: bool, mine: Set[str], details: _Lazy
 ) -> Iterable[Finding]:
     if isinstance(rule, HostRule):
-        return [Finding("", verdict_of(value, breach, limit), value, rule.severity(value, limit))]
+        limit = limits.of(rule.type)
+        return [Finding("", verdict_of(value, breach, limit), value, limit.severity or rule.severity(value, limit))]
     read = details.get()
     if read is None:
         return []
-    return _of_subjects(rule.findings(read, limit), breach, mine)
+    limit_of = partial(limits.of, rule.type)
+    found = list(rule.findings(read, limit_of))
+    # Otherwise the core vector tells of a breach that the details do not show: they were too long to be sent, so
+    # that a subject is not there says nothing.
+    is_complete = not breach or any(_is_shown(finding, limits.lowest(rule.type)) for finding in found)
+    return _of_subjects([_governed(finding, limit_of(finding.subject)) for finding in found], is_complete, mine)
 
 
-def _of_subjects(findings: Iterable[Finding], breach: bool, mine: Set[str]) -> list[Finding]:
+def _is_shown(finding: Finding, lowest: float) -> bool:
+    """Tell whether a finding can be what the gate saw, whatever its own limit is."""
+    return finding.verdict is Verdict.BREACH or (finding.value is not None and finding.value > lowest)
+
+
+def _governed(finding: Finding, limit: Limit) -> Finding:
+    """Return a finding as its subject's policies want it."""
+    if not limit.enabled:
+        return finding._replace(verdict=Verdict.CLEAR)
+    return finding if limit.severity is None else finding._replace(severity=limit.severity)
+
+
+def _of_subjects(findings: Iterable[Finding], is_complete: bool, mine: Set[str]) -> list[Finding]:
     """Return one finding for each subject in ``mine``, and the worst of the others in breach, as many as may be."""
     by_subject: dict[str, Finding] = {}
     for finding in sorted(findings, key=_badness):
@@ -234,10 +266,8 @@ def _of_subjects(findings: Iterable[Finding], breach: bool, mine: Set[str]) -> l
     new = [one for subject, one in by_subject.items() if one.verdict is Verdict.BREACH and subject not in mine]
     # Without a name there is no telling it from the host.
     new = [finding for finding in new if finding.subject]
-    if not breach or new or any(finding.verdict is Verdict.BREACH for finding in found):
+    if is_complete:
         found += [Finding(subject, Verdict.CLEAR, None, "low") for subject in sorted(mine - by_subject.keys())]
-    # Otherwise the core vector tells of a breach that the details do not show: they were too long to be sent, so
-    # that a subject is not there says nothing.
     room = max(0, MOST_SUBJECTS - len(mine))
     new.sort(key=lambda finding: (-(finding.value or 0.0), finding.subject))
     return found + new[:room]

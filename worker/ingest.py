@@ -4,7 +4,7 @@
 2. Read the heads of their inboxes.
 3. Read the positions of the hosts that sent them, and admit what is signed and next in line.
 4. Make one matrix of it, correct the clocks, blank what is impossible.
-5. Evaluate the rules.
+5. Evaluate the rules, by the policies as they are now.
 6. Write snapshots, positions, events, script jobs, details, gaps and dead letters; commit.
 7. Only then trim the inboxes, acknowledge, and tell live pages.
 
@@ -42,6 +42,7 @@ from worker.event_rows import write_events
 from worker.events import Track, decode_tracks, encode_tracks
 from worker.inbox import Head, Inbox
 from worker.matrix import Rows, rows_of
+from worker.policies import limits_of
 from worker.throttle import WATCHED_ENTRIES, Credit
 
 log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ def _write(
     def details_of(row: int) -> Details:
         return decode_details(admitted.snapshots[rows.order[row]].details)
 
-    evaluation = evaluate(rows.batch, tracks, details_of)
+    evaluation = evaluate(rows.batch, tracks, details_of, limits_of(connection, host_ids))
     for row, reason in evaluation.unreadable.items():
         entry = admitted.entries[rows.order[row]]
         line = rows.hosts[int(rows.batch.host[row])]

@@ -8,36 +8,35 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from store.silence import QuietHost
+from worker.detection.limits import Limit
 from worker.evaluation import HOST_DOWN, EventChange, event_change
 from worker.events import Track, is_over, open_track, reopened
 
-SHORTEST_SECONDS = 30.0
-INTERVALS = 3
 
-
-def window_seconds(interval_seconds: float) -> float:
+def window_seconds(interval_seconds: float, limit: Limit) -> float:
     """Return how long a host of this pace may be silent."""
-    return max(INTERVALS * interval_seconds, SHORTEST_SECONDS)
+    return max(limit.value * interval_seconds, limit.opens_after_seconds)
 
 
-def down_since(host: QuietHost, watching_since: float, heard_until: float) -> float | None:
-    """Return since when a host is silent, None while that is not for too long.
+def down_since(host: QuietHost, limit: Limit, watching_since: float, heard_until: float) -> float | None:
+    """Return since when a host is silent, None while that is not for too long or does not matter.
 
     Silence counts from the last snapshot, the last start or enrollment, and from when the server itself began to
     watch without a break (``watching_since``): after an outage of its own every host has a whole window.
     ``heard_until`` is the time up to which everything that was sent is known.
     """
     since = max(host.received_at or 0.0, host.watched_since, watching_since)
-    return since if since + window_seconds(host.interval_seconds) < heard_until else None
+    is_down = limit.enabled and since + window_seconds(host.interval_seconds, limit) < heard_until
+    return since if is_down else None
 
 
-def down(host: QuietHost, tracks: Sequence[Track], now: float) -> tuple[Track, EventChange]:
+def down(host: QuietHost, limit: Limit, tracks: Sequence[Track], now: float) -> tuple[Track, EventChange]:
     """Return the event that opens for a host with these tracks, or opens again.
 
     Its value is how long the host was silent, in seconds.
     """
-    value, limit = now - _last_heard(host), window_seconds(host.interval_seconds)
-    new = open_track(HOST_DOWN, "", "critical", now, now, value=value, limit=limit)
+    value, window = now - _last_heard(host), window_seconds(host.interval_seconds, limit)
+    new = open_track(HOST_DOWN, "", limit.severity or "critical", now, now, value=value, limit=window)
     new = replace(new, started_at=_last_heard(host))
     evidence = {
         "last_seen": host.received_at,

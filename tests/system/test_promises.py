@@ -7,6 +7,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from store.policy_types import TYPES, Bounds
 from store.settings import ServerSettings
 from tests.system.all_in_one import wait_until
 from tests.system.processes import running
@@ -83,6 +84,20 @@ def test_the_figures_of_the_life_of_an_event_in_the_docs_are_those_of_the_code()
     assert "comes back within 10 minutes after it resolved" in text
     assert (FLAPPING_OPENINGS, FLAPPING_WITHIN_SECONDS, FLAPPING_CLEAR_SECONDS) == (3, 1800.0, 900.0)
     assert "for the third time within 30 minutes is marked, and resolves only after it was clear for 15 minutes" in text
+
+
+def test_what_policies_can_set_is_in_the_docs_with_its_bounds_and_defaults() -> None:
+    units = {"percent": "%", "points": "points", "seconds": "s", "intervals": "intervals"}
+
+    def told_of(bounds: Bounds) -> str:
+        return f"{bounds.minimum:g} to {bounds.maximum:.0f} {units[bounds.unit]}, {bounds.default:g}"
+
+    expected = []
+    for event_type, known in TYPES.items():
+        others = [f"`{name}` {told_of(bounds)}" for name, bounds in known.numbers.items() if name != "limit"]
+        limit = known.numbers.get("limit")
+        expected.append([f"`{event_type}`", known.subject or "", told_of(limit) if limit else "", "; ".join(others)])
+    assert table("policies.md")[: len(TYPES)] == expected
 
 
 def test_every_rule_has_a_remedy_or_the_docs_say_why_not() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.wire.test_snapshot import DETAILS
 from tests.worker.snapshots import Seen, batch, filesystem, process, seen
 from wire.snapshot import Details, DiskHealth, Process, Service, Unreadable
-from worker.detection.limits import DEFAULTS, Limit
+from worker.detection.host_limits import BatchLimits, HostLimits, Override
 from worker.evaluation import MOST_SUBJECTS, Evaluation, EventChange, evaluate
 from worker.events import Track, decode_tracks, encode_tracks, open_track
 
@@ -87,7 +87,8 @@ class TestWhatChanges:
         assert [(change.host, change.type) for change in evaluation.changes] == [(2, "cpu_spike")]
 
     def test_other_limits_are_kept_to(self) -> None:
-        limits = {**DEFAULTS, "cpu_high": Limit(40.0, opens_after_seconds=0.0, minimum_snapshots=1)}
+        at_once = Override("", {"value": 40.0, "opens_after_seconds": 0.0, "minimum_snapshots": 1})
+        limits = BatchLimits((HostLimits({"cpu_high": [at_once]}),))
         evaluation = evaluate(batch(busy(41)), {}, lambda _: Details(), limits)
         assert [(change.type, change.limit) for change in evaluation.changes] == [("cpu_high", 40.0)]
 

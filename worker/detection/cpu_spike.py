@@ -9,7 +9,7 @@ from wire.snapshot import Details
 from worker.detection.batch import Batch
 from worker.detection.evidence import top_processes
 from worker.detection.finding import Severity
-from worker.detection.limits import Limit
+from worker.detection.limits import Gate, Limit
 from worker.detection.rule import HostRule
 
 
@@ -19,14 +19,14 @@ class CpuSpike(HostRule):
     type = "cpu_spike"
     metric = "cpu_percent"
 
-    def breaches(self, batch: Batch, limit: Limit) -> NDArray[np.bool_]:
+    def breaches(self, batch: Batch, gate: Gate) -> NDArray[np.bool_]:
         """Return which rows are in breach; never a host's first, nor one after a missing value."""
         cpu = batch.metric(self.metric)
         before = np.empty_like(cpu)
         before[1:] = cpu[:-1]
         first = np.flatnonzero(np.diff(batch.host, prepend=-1))
         before[first] = batch.previous_cpu_percent[batch.host[first]]
-        return (cpu > limit.value) & (cpu - before > limit.rise)
+        return (cpu > gate.value) & (cpu - before > gate.rise)
 
     def severity(self, value: float, limit: Limit) -> Severity:
         """Return medium."""

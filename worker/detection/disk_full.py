@@ -7,8 +7,7 @@ from wire.snapshot import Details
 from wire.text import storable
 from worker.detection.evidence import filesystem_evidence
 from worker.detection.finding import Finding, high_or_critical, verdict_of
-from worker.detection.limits import Limit
-from worker.detection.rule import SubjectRule
+from worker.detection.rule import LimitOf, SubjectRule
 
 
 class DiskFull(SubjectRule):
@@ -17,11 +16,13 @@ class DiskFull(SubjectRule):
     type = "disk_full"
     metric = "disk_percent"
 
-    def findings(self, details: Details, limit: Limit) -> Iterator[Finding]:
+    def findings(self, details: Details, limit_of: LimitOf) -> Iterator[Finding]:
         """Yield a finding for each filesystem: high, or critical past the midpoint to 100."""
         for one in details.filesystems:
+            mount = storable(one.mount)
+            limit = limit_of(mount)
             verdict = verdict_of(one.used_percent, one.used_percent > limit.value, limit)
-            yield Finding(storable(one.mount), verdict, one.used_percent, high_or_critical(one.used_percent, limit))
+            yield Finding(mount, verdict, one.used_percent, high_or_critical(one.used_percent, limit))
 
     def evidence(self, details: Details, subject: str) -> dict[str, Any]:
         """Return the filesystem's figures."""

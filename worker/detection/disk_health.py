@@ -6,8 +6,7 @@ from typing import Any
 from wire.snapshot import Details
 from wire.text import storable
 from worker.detection.finding import Finding, Verdict
-from worker.detection.limits import Limit
-from worker.detection.rule import SubjectRule
+from worker.detection.rule import LimitOf, SubjectRule
 
 
 class DiskHealth(SubjectRule):
@@ -16,7 +15,7 @@ class DiskHealth(SubjectRule):
     type = "disk_health"
     metric = "disks_failing"
 
-    def findings(self, details: Details, limit: Limit) -> Iterator[Finding]:
+    def findings(self, details: Details, limit_of: LimitOf) -> Iterator[Finding]:
         """Yield a finding for each disk and filesystem that was judged."""
         for one in details.disk_health:
             yield Finding(storable(one.subject), Verdict.BREACH if one.failing else Verdict.CLEAR, None, "critical")

@@ -1,11 +1,11 @@
 """What a rule says of one subject in one snapshot."""
 
 from enum import Enum, auto
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from worker.detection.limits import Limit
+from worker.detection.limits import Severity as Severity
 
-Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 """From the least to the worst."""
 

@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Severity = Literal["low", "medium", "high", "critical"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,19 @@ class Limit:
     """For so long it stays open at least, whatever is read."""
     reopens_within_seconds: float = 600.0
     """After it resolved: a breach that begins by then re-opens it, instead of another event."""
+    enabled: bool = True
+    """Otherwise nothing is ever in breach, and what is open resolves."""
+    severity: Severity | None = None
+    """Of every breach; None leaves it to the rule."""
+
+
+class Gate(NamedTuple):
+    """From which values of a core metric on a row is in breach, or has to be looked at: one for all rows, or by row."""
+
+    value: float | NDArray[np.float32]
+    """Strictly above it; infinite where nothing is."""
+    rise: float | NDArray[np.float32]
+    """As ``Limit.rise``."""
 
 
 Limits = Mapping[str, Limit]
@@ -41,3 +60,6 @@ DEFAULTS: Limits = MappingProxyType(
         "disk_health": Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=1),
     }
 )
+
+HOST_DOWN = Limit(3.0, opens_after_seconds=30.0, minimum_snapshots=0)
+"""Of the rule that sees no snapshot (``worker.silence``): intervals of silence, and how long it is at least."""

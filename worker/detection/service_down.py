@@ -6,8 +6,7 @@ from typing import Any
 from wire.snapshot import SERVICE_UNKNOWN, Details, Service
 from wire.text import storable
 from worker.detection.finding import Finding, Verdict
-from worker.detection.limits import Limit
-from worker.detection.rule import SubjectRule
+from worker.detection.rule import LimitOf, SubjectRule
 
 
 class ServiceDown(SubjectRule):
@@ -16,7 +15,7 @@ class ServiceDown(SubjectRule):
     type = "service_down"
     metric = "services_not_running"
 
-    def findings(self, details: Details, limit: Limit) -> Iterator[Finding]:
+    def findings(self, details: Details, limit_of: LimitOf) -> Iterator[Finding]:
         """Yield a finding for each watched service."""
         for one in details.services:
             yield Finding(storable(one.name), _verdict(one), None, "high")
