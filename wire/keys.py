@@ -16,6 +16,7 @@ TASK_ROLL_UP = "fleetmedic.roll_up"
 TASK_FORECAST = "fleetmedic.forecast"
 TASK_PUBLISH_CONFIGS = "fleetmedic.publish_configs"
 TASK_RENDER = "fleetmedic.render"
+TASK_PREVIEW = "fleetmedic.preview"
 
 CONFIGS_PUBLISHED = "fleetmedic:configs-published"
 """Present while the configs of all hosts are in Redis: a flush takes it away with them."""
@@ -70,6 +71,11 @@ def trimmed(shard: int) -> str:
 def script_done(script_id: int) -> str:
     """Name the list that a worker pushes to when a script is ready or has failed; who asked for it waits there."""
     return f"fleetmedic:script:{script_id}"
+
+
+def preview_done(token: str) -> str:
+    """Name the list that a worker pushes a preview to (``wire.preview``); who asked for it waits there."""
+    return f"fleetmedic:preview:{token}"
 
 
 def duty(name: str) -> str:

@@ -142,6 +142,13 @@ class Inbox:
         pipeline.publish(keys.CHANGES, encode_changes({"scripts": script_ids}))
         pipeline.execute()
 
+    def hand_over_preview(self, token: str, preview: bytes) -> None:
+        """Tell who waits under this token."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.rpush(keys.preview_done(token), preview)
+        pipeline.expire(keys.preview_done(token), _DONE_SECONDS)
+        pipeline.execute()
+
     def ring(self, shards: Iterable[int], token: str, seconds: int) -> list[int]:
         """Mark the shards as being drained by ``token``; return those that nobody else had marked."""
         wanted = list(shards)

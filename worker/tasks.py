@@ -4,20 +4,25 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from store.engine import OUTAGES
+from store.engine import OUTAGES, reading
+from store.policies import Governing
 from store.settings import ServerSettings
 from wire import keys
+from wire.preview import encode_preview
 from wire.text import visible
 from worker import duties, forecast, rollups, script_jobs
 from worker.inbox import Inbox
 from worker.ingest import drain, drain_around_poison
+from worker.preview import preview
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +106,15 @@ def add_tasks(app: Celery, station: Station) -> None:
         with _outages_named("scripts"):
             done = script_jobs.render_jobs(station.engine, station.templates, script_ids, station.clock())
             station.inbox.hand_over(done)
+
+    @app.task(name=keys.TASK_PREVIEW)  # type: ignore[untyped-decorator]
+    def preview_policy(token: str, proposed: dict[str, Any], seconds: float) -> None:
+        """Replay the last ``seconds`` under a policy that is not saved, for the API that waits under this token."""
+        with _outages_named("a preview"):
+            with reading(station.engine) as connection:
+                asked = msgspec.convert(proposed, Governing)
+                done = preview(connection, asked, seconds, station.settings.retention, station.clock())
+            station.inbox.hand_over_preview(token, encode_preview(done))
 
     @app.task(name=keys.TASK_SWEEP)  # type: ignore[untyped-decorator]
     def sweep() -> None:
