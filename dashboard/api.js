@@ -63,6 +63,16 @@ export const resolveEvent = (id, note) => send("POST", `/api/v1/events/${part(id
 export const addNote = (id, note) => send("POST", `/api/v1/events/${part(id)}/notes`, { note });
 export const listNotes = (id, signal) => get(`/api/v1/events/${part(id)}/notes`, { limit: 1000 }, signal);
 
+export const listPolicies = (query, signal) => get("/api/v1/policies", query, signal);
+/** List what can be set of each type of event. */
+export const listPolicyTypes = (signal) => get("/api/v1/policies/types", {}, signal);
+export const createPolicy = (policy) => send("POST", "/api/v1/policies", policy);
+export const changePolicy = (id, settings) => send("PUT", `/api/v1/policies/${part(id)}`, settings);
+export const removePolicy = (id) => send("DELETE", `/api/v1/policies/${part(id)}`);
+/** Replay the stored history as if a policy were saved. */
+export const previewPolicy = (policy) => send("POST", "/api/v1/policies/preview", policy);
+export const listPolicyVersions = (id, signal) => get(`/api/v1/policies/${part(id)}/versions`, { limit: 50 }, signal);
+
 export const listRemedies = (signal) => get("/api/agent/generate-script/list", {}, signal);
 /** Ask for a script; one that takes long comes back as `{id, state: "queued"}`. */
 export const generateScript = (asked) => send("POST", "/api/agent/generate-script", asked);

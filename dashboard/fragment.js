@@ -17,6 +17,11 @@ export function chooseHost(name) {
   location.hash = new URLSearchParams({ host: name });
 }
 
+/** Tell whether the address names the page of policies. */
+export function isOnPolicies() {
+  return read().has("policies");
+}
+
 function read() {
   return new URLSearchParams(location.hash.slice(1));
 }

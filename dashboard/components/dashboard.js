@@ -2,13 +2,14 @@
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { listHosts, monitorStatus } from "../api.js";
-import { chooseHost, chosenHost } from "../fragment.js";
+import { chooseHost, chosenHost, isOnPolicies } from "../fragment.js";
 import { html } from "../html.js";
 import { Live } from "../live.js";
 import { LiveContext, useResource } from "../resource.js";
 import { FleetView } from "./fleet-view.js";
 import { HostView } from "./host-view.js";
 import { Loaded } from "./notice.js";
+import { PoliciesView } from "./policies-view.js";
 import { ScriptContext } from "./script-context.js";
 import { ScriptDialog } from "./script-dialog.js";
 import { TopBar } from "./top-bar.js";
@@ -25,6 +26,7 @@ export function Dashboard({ onSignedOut }) {
 function Chosen({ live, onSignedOut }) {
   const [search, setSearch] = useState("");
   const [host, setHost] = useState(chosenHost);
+  const [onPolicies, setOnPolicies] = useState(isOnPolicies);
   const [asked, setAsked] = useState(null);
   const hosts = useResource(
     `hosts ${search}`,
@@ -37,7 +39,10 @@ function Chosen({ live, onSignedOut }) {
   useEffect(() => (shown === undefined ? undefined : live.start(shown === EVERY_HOST ? null : shown)), [live, shown]);
 
   useEffect(() => {
-    const follow = () => setHost(chosenHost());
+    const follow = () => {
+      setHost(chosenHost());
+      setOnPolicies(isOnPolicies());
+    };
     window.addEventListener("hashchange", follow);
     return () => window.removeEventListener("hashchange", follow);
   }, []);
@@ -54,12 +59,16 @@ function Chosen({ live, onSignedOut }) {
       onSignedOut=${onSignedOut}
     />
     <main id="content" tabindex="-1">
-      <${Loaded} resource=${shown === undefined ? usual : { ...usual, data: shown, error: null }} what="hosts">
+      ${onPolicies && html`<${PoliciesView} />`}
+      ${
+        !onPolicies &&
+        html`<${Loaded} resource=${shown === undefined ? usual : { ...usual, data: shown, error: null }} what="hosts">
         ${() =>
           shown === EVERY_HOST
             ? html`<${FleetView} onChoose=${chooseHost} />`
             : html`<${HostView} key=${shown} name=${shown} onEveryHost=${() => chooseHost(EVERY_HOST)} />`}
-      <//>
+      <//>`
+      }
     </main>
     ${asked && html`<${ScriptDialog} key=${asked.key} asked=${asked} onClosed=${() => setAsked(null)} />`}
   <//>`;

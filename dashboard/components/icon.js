@@ -18,6 +18,7 @@ const PATHS = {
   play: "M8 5.5v13l11-6.5z",
   stop: "M7 7h10v10H7z",
   script: "M6 8l4 4-4 4m7 0h5",
+  policies: "M4 7h9m6 0h1M4 17h1m6 0h9M13 7a3 3 0 1 0 6 0 3 3 0 0 0-6 0M5 17a3 3 0 1 0 6 0 3 3 0 0 0-6 0",
   theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",
   leave: "M14 5V4H5v16h9v-1M10 12h11m-4-4 4 4-4 4",
   refresh: "M20 12a8 8 0 1 1-2.5-5.8M20 3v5h-5",

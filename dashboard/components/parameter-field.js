@@ -7,7 +7,7 @@ import { visibleText } from "../visible.js";
 export function ParameterField({ parameter, value, fault, onChange }) {
   const id = `parameter-${parameter.name}`;
   return html`<div class="field ${fault ? "is-wrong" : ""}">
-    <label for=${id}>${visibleText(parameter.name)}${parameter.required ? " (needed)" : ""}</label>
+    <label for=${id}>${visibleText(parameter.label ?? parameter.name)}${parameter.required ? " (needed)" : ""}</label>
     <${Input} id=${id} parameter=${parameter} value=${value} onChange=${onChange} />
     <p class="hint" id="${id}-hint">${visibleText(parameter.description)}${bounds(parameter)}</p>
     ${fault && html`<p class="action-error" role="alert">${fault}</p>`}

@@ -26,6 +26,7 @@ export function TopBar({ onSignedOut, ...picker }) {
     <${HostPicker} ...${picker} />
     <${LiveState} />
     <div class="top-actions">
+      <a class="button quiet" href="#policies" aria-label="Policies" title="Policies"><${Icon} name="policies" /></a>
       <${ThemeToggle} />
       <button type="button" class="quiet" disabled=${busy} onClick=${leave} aria-label="Sign out" title="Sign out">
         <${Icon} name="leave" />
