@@ -120,7 +120,7 @@ def _rollups_of_postgres(connection: Connection, table: Table, place: int, spans
         query = f"""
             SELECT r.host_id, {together} r.host_id = ANY(%b) AND r.start_at >= %b AND r.start_at < %b AND {has_it}
             GROUP BY r.host_id"""
-        parameters = (Integers(spans.host_id), float(spans.start[0]), float(spans.end[0]))
+        parameters: tuple[object, ...] = (Integers(spans.host_id), float(spans.start[0]), float(spans.end[0]))
     else:
         # A subquery for each span, not a join: for that all hosts' roll-ups would be sorted.
         query = f"""

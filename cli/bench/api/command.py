@@ -50,6 +50,7 @@ def _summary(figures: Mapping[str, Any]) -> str:
         f"{route:15s}{times['p50_ms']:8.1f}{times['p95_ms']:8.1f}{times['p99_ms']:8.1f}"
         for route, times in figures["routes"].items()
     )
+    previews = ", ".join(f"{limit}: {milliseconds:.0f}" for limit, milliseconds in figures["previews"].items())
     return f"""\
 {figures["database_version"]}, {figures["hosts"]:,} hosts: of {figures["hosts_with_all_history"]:,} a day of snapshots \
 and 30 days of roll-ups, of the others the last hour
@@ -57,4 +58,5 @@ and 30 days of roll-ups, of the others the last hour
 {rows["events"]:,} events
 
 milliseconds        p50     p95     p99
-{routes}"""
+{routes}
+preview of a CPU limit over a week, milliseconds by limit: {previews}"""

@@ -6,6 +6,8 @@ snapshots that came late and deletes what is past its retention: both are let do
 
 Requests come at a steady pace whether or not the ones before are answered, routes in turn, hosts by chance, and each is
 timed from when it was due, so that a server that stalls cannot hide it by being asked less.
+
+At the end policies are previewed, one after the other.
 """
 
 import http.client
@@ -42,6 +44,9 @@ _POINTS = 200
 _WARM_UP_SECONDS = 3.0
 _LATE_BUCKETS = 48
 _DUE_SECONDS = 5.0
+# From one that half of the hosts are above to one that none is.
+_PREVIEWED_LIMITS = (25, 45, 60, 90)
+_PREVIEWS = 3
 _CHARTS = {"1 h": 3600, "6 h": 6 * 3600, "24 h": 86400, "7 d": 7 * 86400, "30 d": 30 * 86400}
 
 
@@ -91,12 +96,15 @@ def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]
     say(f"asking {plan.rate} times a second, for {plan.seconds} s")
     with _duties_due(engine, stage.client):
         answers = _ask(client, routes, plan.rate, plan.seconds)
+    say("previewing policies over a week")
+    previews = _previews(client, answers.failed)
     worker.check_running()
     with reading(engine) as connection:
         after = waiting(connection, expired_before)
     return {
         "hosts": plan.hosts,
         "routes": {route: _figures(times) for route, times in answers.milliseconds.items()},
+        "previews": previews,
         "requests": sum(map(len, answers.milliseconds.values())),
         "failures": sorted(set(answers.failed))[:5],
         "hosts_with_all_history": plan.whole_hosts,
@@ -184,6 +192,22 @@ def _ask(client: Client, routes: _Routes, rate: int, seconds: float) -> _Answers
 
     at_pace(ask_at, rate, seconds, _CLIENTS)
     return answers
+
+
+def _previews(client: Client, failed: list[str]) -> dict[str, float | None]:
+    """Return the milliseconds of a preview over a week, the median of some, by the CPU limit that is proposed."""
+    previews = {}
+    for limit in _PREVIEWED_LIMITS:
+        body = json.dumps({"scope": "fleet", "type": "cpu_high", "limit": limit, "hours": 168})
+        milliseconds = []
+        for _ in range(_PREVIEWS):
+            asked_at = time.monotonic()
+            status, answered = client.ask("POST", "/api/v1/policies/preview", body)
+            milliseconds.append(1000 * (time.monotonic() - asked_at))
+            if status != 200:
+                failed.append(f"preview of {limit} %: {status} {answered[:200]!r}")
+        previews[f"{limit} %"] = percentile(milliseconds, 50)
+    return previews
 
 
 @contextmanager
