@@ -61,12 +61,15 @@ class PastEvent(NamedTuple):
     resolved_at: float | None
 
 
-def of_rollups(connection: Connection, table: Table, metric: str, spans: Spans) -> Readings:
-    """Return the roll-ups of one metric that start within a span of their host."""
+def of_rollups(connection: Connection, table: Table, metric: str, spans: Spans, *, extremes: bool) -> Readings:
+    """Return the roll-ups of one metric that start within a span of their host.
+
+    Without the ``extremes`` minimum and maximum are not read: the average stands for both.
+    """
     place = INDEX[metric]
     if connection.dialect.name == "postgresql":
-        return _rollups_of_postgres(connection, table, place, spans)
-    return _rollups_of_sqlite(connection, table, place, spans)
+        return _rollups_of_postgres(connection, table, place, spans, 3 if extremes else 1)
+    return _rollups_of_sqlite(connection, table, place, spans, 3 if extremes else 1)
 
 
 def of_snapshots(connection: Connection, metric: str, host_ids: Sequence[int], span: Span) -> Readings:
@@ -110,9 +113,9 @@ def events_of(connection: Connection, event_type: str, host_ids: Sequence[int], 
     return [PastEvent(*row) for row in rows]
 
 
-def _rollups_of_postgres(connection: Connection, table: Table, place: int, spans: Spans) -> Readings:
+def _rollups_of_postgres(connection: Connection, table: Table, place: int, spans: Spans, vectors: int) -> Readings:
     value = "substring(r.aggregates FROM octet_length(r.aggregates) / 3 * {vector} + {first} FOR 4)"
-    values = " || ".join(value.format(vector=vector, first=4 * place + 1) for vector in range(3))
+    values = " || ".join(value.format(vector=vector, first=4 * place + 1) for vector in range(vectors))
     together = f"string_agg(float8send(r.start_at) || {values}, ''::bytea) FROM {table} r WHERE"
     has_it = f"octet_length(r.aggregates) > {12 * place}"
     if len(np.unique(spans.start)) == len(np.unique(spans.end)) == 1:
@@ -132,12 +135,12 @@ def _rollups_of_postgres(connection: Connection, table: Table, place: int, spans
     with driver_cursor(connection) as cursor:
         cursor.execute(query, parameters, binary=True)
         found = cursor.fetchall()
-    return _of_packed(np.array([row[0] for row in found], np.int64), [row[1] or b"" for row in found], ">f8")
+    return _of_packed(np.array([row[0] for row in found], np.int64), [row[1] or b"" for row in found], ">f8", vectors)
 
 
-def _rollups_of_sqlite(connection: Connection, table: Table, place: int, spans: Spans) -> Readings:
+def _rollups_of_sqlite(connection: Connection, table: Table, place: int, spans: Spans, vectors: int) -> Readings:
     value = "hex(substr(r.aggregates, length(r.aggregates) / 3 * {vector} + {first}, 4))"
-    values = " || ".join(value.format(vector=vector, first=4 * place + 1) for vector in range(3))
+    values = " || ".join(value.format(vector=vector, first=4 * place + 1) for vector in range(vectors))
     # A subquery for each span, not a join that is grouped: that would be sorted.
     query = f"""
         SELECT (
@@ -147,15 +150,15 @@ def _rollups_of_sqlite(connection: Connection, table: Table, place: int, spans: 
         ) FROM json_each(?) u ORDER BY u.id"""  # noqa: S608 - no value
     asked = msgspec.json.encode(list(zip(*(column.tolist() for column in spans), strict=True))).decode()
     packed = [bytes.fromhex(row[0] or "") for row in connection.exec_driver_sql(query, (asked,)).fetchall()]
-    return _of_packed(spans.host_id, packed, ">u4")
+    return _of_packed(spans.host_id, packed, ">u4", vectors)
 
 
-def _of_packed(host_id: NDArray[np.int64], packed: Sequence[bytes], time: str) -> Readings:
-    """Read what was packed of each host: a time of that type, average, minimum and maximum, of one after the other."""
-    kind = np.dtype([("at", time), ("average", "<f4"), ("least", "<f4"), ("most", "<f4")])
+def _of_packed(host_id: NDArray[np.int64], packed: Sequence[bytes], time: str, vectors: int) -> Readings:
+    """Read what was packed of each host: of one roll-up after the other a time of that type, then so many values."""
+    kind = np.dtype([("at", time), ("values", "<f4", (vectors,))])
     rows = np.frombuffer(b"".join(packed), kind)
     counts = [len(one) // kind.itemsize for one in packed]
-    return _in_order(host_id.repeat(counts), *(rows[name] for name in Readings._fields[1:]))
+    return _in_order(host_id.repeat(counts), rows["at"], *(rows["values"][:, vector % vectors] for vector in range(3)))
 
 
 def _in_order(*columns: NDArray[Any]) -> Readings:

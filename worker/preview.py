@@ -119,9 +119,9 @@ def _rollups(
 ) -> Past:
     ids = np.array(host_ids, np.int64)
     whole = Spans(ids, np.full(len(ids), span.start), np.full(len(ids), span.end))
-    hours = readings.of_rollups(connection, "rollups_1h", rule.metric, whole)
+    hours = readings.of_rollups(connection, "rollups_1h", rule.metric, whole, extremes=True)
     mixed = _is_mixed(rule, _places(host_ids, hours), hours, limits)
-    fives = readings.of_rollups(connection, "rollups_5m", rule.metric, _unclear(whole, hours, mixed))
+    fives = readings.of_rollups(connection, "rollups_5m", rule.metric, _unclear(whole, hours, mixed), extremes=False)
     told = hours.where(~mixed)
     twelve = HOUR // FIVE_MINUTES
     place = np.concatenate([_places(host_ids, told).repeat(twelve), _places(host_ids, fives)])
