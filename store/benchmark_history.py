@@ -11,13 +11,15 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from store import rollup_backlog, rollup_lanes, rollups
 from store.aggregates import FIVE_MINUTES, HOUR, Aggregates
 from store.engine import writing
-from store.schema import events, host_state, hosts, snapshots
+from store.schema import events, host_state, hosts, snapshots, tags
 from store.snapshots import SnapshotRows, insert_snapshots
 from wire.metrics import INDEX, NAMES
 
 Say = Callable[[str], None]
 
 INTERVAL_SECONDS = 30
+WHOLE = "whole-history"
+"""The tag of the hosts that have a whole month."""
 _DAY = 86400
 _SEED = 1
 _HOSTS_TO_ONE_EVENT = 2
@@ -88,6 +90,7 @@ def fill(engine: Engine, extent: Extent, now: float, say: Say) -> Rows:
         rollup_lanes.add_missing(connection, now)
         # Paused hosts are not missed: nobody pushes for them.
         connection.execute(update(hosts).values(paused=True))
+        connection.execute(insert(tags), [{"host_id": host_id, "tag": WHOLE} for host_id in whole.tolist()])
         last = {"received_at": now, "taken_at": now, "interval_seconds": float(INTERVAL_SECONDS)}
         connection.execute(update(host_state).values(sequence=1, incarnation=1, **last))
         opened = _fill_events(connection, every, now)

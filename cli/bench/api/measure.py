@@ -30,7 +30,7 @@ from cli.bench.pace import at_pace, percentile
 from cli.bench.parts import running_api, running_worker
 from cli.bench.stage import Stage, own_stage
 from store.benchmark import enroll_simulated, version
-from store.benchmark_history import Extent, fill, make_due, settle, waiting
+from store.benchmark_history import WHOLE, Extent, fill, make_due, settle, waiting
 from store.engine import reading, writing
 from store.retention import make_partitions
 from store.settings import ServerSettings
@@ -198,7 +198,7 @@ def _previews(client: Client, failed: list[str]) -> dict[str, float | None]:
     """Return the milliseconds of a preview over a week, the median of some, by the CPU limit that is proposed."""
     previews = {}
     for limit in _PREVIEWED_LIMITS:
-        body = json.dumps({"scope": "fleet", "type": "cpu_high", "limit": limit, "hours": 168})
+        body = json.dumps({"scope": "tag", "tag": WHOLE, "type": "cpu_high", "limit": limit, "hours": 168})
         milliseconds = []
         for _ in range(_PREVIEWS):
             asked_at = time.monotonic()
