@@ -1,5 +1,6 @@
 """Reads of events: pages of them, newest first, and one of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -9,6 +10,7 @@ from store.schema import event_notes, events, hosts, scripts
 
 Severity = Literal["low", "medium", "high", "critical"]
 State = Literal["open", "resolved"]
+Muter = Literal["host_down", "maintenance"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Event:
     """When it last opened, None where that was the first time."""
     notes: int
     """How many there are of it."""
+    incident_id: int | None
+    """None for the moment until it is in one."""
+    muted: bool
+    """Now, or until it resolved: it does not count for its host."""
+    muted_by: Muter | None
+    """What mutes it, or did so last."""
+    muted_by_id: int | None
+    """Of the event ``host_down``, or of the maintenance window."""
     script_id: int | None
     """Of the script that came by itself with it; None where no remedy answers it."""
 
@@ -59,6 +69,10 @@ class EventFilter:
     host_id: int | None = None
     since: float | None = None
     """Only events that opened then or later."""
+    incident_id: int | None = None
+    muted: bool | None = None
+    maintenance_id: int | None = None
+    """Only events that this maintenance window mutes or has muted."""
     hide_cleared: bool = False
 
 
@@ -96,6 +110,12 @@ def page(connection: Connection, wanted: EventFilter, *, limit: int, after: Plac
         query = query.where(events.c.host_id == wanted.host_id)
     if wanted.since is not None:
         query = query.where(events.c.opened_at >= wanted.since)
+    if wanted.incident_id is not None:
+        query = query.where(events.c.incident_id == wanted.incident_id)
+    if wanted.muted is not None:
+        query = query.where(events.c.muted.is_(wanted.muted))
+    if wanted.maintenance_id is not None:
+        query = query.where(events.c.muted_by == "maintenance", events.c.muted_by_id == wanted.maintenance_id)
     if wanted.hide_cleared:
         query = query.where(events.c.cleared_at.is_(None))
     return [Event(**row) for row in connection.execute(query).mappings()]
@@ -107,17 +127,32 @@ def find(connection: Connection, event_id: int) -> Event | None:
     return Event(**row) if row else None
 
 
+def by_ids(connection: Connection, event_ids: Sequence[int]) -> list[Event]:
+    """Return these events, in any order."""
+    return [Event(**row) for row in connection.execute(_select_events().where(events.c.id.in_(event_ids))).mappings()]
+
+
 def count_open(connection: Connection) -> list[OpenEvents]:
-    """Count the open events of all hosts that are not revoked, by type and severity."""
+    """Count the open events of all hosts that are not revoked, by type and severity; none that is muted."""
     query = (
         select(events.c.type, events.c.severity, func.count())
         .join(hosts, hosts.c.id == events.c.host_id)
         # As a literal: only then do both databases see that the partial index of open events answers it.
-        .where(events.c.state == literal_column("'open'"), hosts.c.revoked_at.is_(None))
+        .where(events.c.state == literal_column("'open'"), ~events.c.muted, hosts.c.revoked_at.is_(None))
         .group_by(events.c.type, events.c.severity)
         .order_by(events.c.type, events.c.severity)
     )
     return [OpenEvents(*row) for row in connection.execute(query)]
+
+
+def count_muted(connection: Connection) -> int:
+    """Count the open events that are muted, of all hosts that are not revoked."""
+    query = (
+        select(func.count())
+        .select_from(events.join(hosts, hosts.c.id == events.c.host_id))
+        .where(events.c.state == literal_column("'open'"), events.c.muted, hosts.c.revoked_at.is_(None))
+    )
+    return connection.scalar(query) or 0
 
 
 def _select_events() -> Select[Any]:

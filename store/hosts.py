@@ -32,8 +32,9 @@ MAX_ID = 2**63 - 1
 
 _NO_METRICS: Mapping[str, float | None] = dict.fromkeys(NAMES)
 
-# As a literal: only then do both databases see that the partial index of open events answers it.
-_is_open = events.c.state == literal_column("'open'")
+# As a literal: only then do both databases see that the partial index of open events answers it. What is muted does
+# not count.
+_counts = and_(events.c.state == literal_column("'open'"), ~events.c.muted)
 _severe = case((events.c.severity.in_(("high", "critical")), 2), else_=1)
 _hosts_and_state = hosts.outerjoin(host_state, host_state.c.host_id == hosts.c.id)
 
@@ -46,14 +47,14 @@ def _health(worst: ColumnElement[int]) -> ColumnElement[str]:
 
 # Of one host: for a page of them, or one.
 # No type is empty; saying so is what makes SQLite prefer the index of open events to that of all events of a host.
-_open_here = and_(events.c.host_id == hosts.c.id, _is_open, events.c.type > "")
+_open_here = and_(events.c.host_id == hosts.c.id, _counts, events.c.type > "")
 _open_events_here = select(func.count()).select_from(events).where(_open_here).correlate(hosts).scalar_subquery()
 _worst_here = select(func.max(_severe)).where(_open_here).correlate(hosts).scalar_subquery()
 
 # Of all hosts: the open events first, since most hosts have none.
 _troubled = (
     select(events.c.host_id, func.count().label("open_events"), func.max(_severe).label("worst"))
-    .where(_is_open)
+    .where(_counts)
     .group_by(events.c.host_id)
     .subquery()
 )

@@ -225,6 +225,10 @@ events = Table(
     Column("flapping", Boolean, nullable=False, server_default=text("false"), comment="it opened again and again"),
     Column("openings", Integer, nullable=False, server_default=text("1")),
     Column("reopened_at", Double, comment="when it last opened; NULL where that was the first time"),
+    Column("incident_id", BigInteger, comment="NULL until the duty triage has seen it"),
+    Column("muted", Boolean, nullable=False, server_default=text("false"), comment="now, or until it resolved"),
+    Column("muted_by", String(16), comment="what mutes it, or did so last"),
+    Column("muted_by_id", BigInteger, comment="the event host_down, or the maintenance window"),
     CheckConstraint("state IN ('open', 'resolved')", name="state"),
     CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="severity"),
     Index(
@@ -238,6 +242,26 @@ events = Table(
     ),
     Index("ix_events_opened_at", "opened_at"),
     Index("ix_events_host_id_opened_at", "host_id", "opened_at"),
+    Index("ix_events_incident_id_opened_at", "incident_id", "opened_at"),
+    Index(
+        "ix_events_host_down",
+        "host_id",
+        postgresql_where=text("state = 'open' AND type = 'host_down'"),
+        sqlite_where=text("state = 'open' AND type = 'host_down'"),
+    ),
+    Index(
+        "ix_events_muted",
+        "muted_by_id",
+        postgresql_where=text("state = 'open' AND muted"),
+        sqlite_where=text("state = 'open' AND muted"),
+    ),
+    Index(
+        "ix_events_muted_by",
+        "muted_by",
+        "muted_by_id",
+        postgresql_where=text("muted_by IS NOT NULL"),
+        sqlite_where=text("muted_by IS NOT NULL"),
+    ),
     postgresql_with={"fillfactor": 80},
 )
 
@@ -250,6 +274,37 @@ event_notes = Table(
     Column("written_by", String(255), nullable=False, comment="who, as far as the API knew"),
     Column("note", Text, nullable=False),
     Index("ix_event_notes_event_id_id", "event_id", "id"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), comment="NULL where it is of many hosts"),
+    Column("type", String(64), comment="that its events share; NULL where it is of one host"),
+    Column("tags", Document, nullable=False, comment="that its hosts share, the narrowest first; empty for one host"),
+    Column("opened_at", Double, nullable=False, comment="of its first event"),
+    Column("last_opened_at", Double, nullable=False, comment="of its last event"),
+    Column("merged_into", BigInteger, comment="the incident that took its events; it has none then"),
+    Index("ix_incidents_opened_at", "opened_at"),
+    Index("ix_incidents_last_opened_at", "last_opened_at"),
+    Index("ix_incidents_host_id_opened_at", "host_id", "opened_at"),
+)
+
+maintenance_windows = Table(
+    "maintenance_windows",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), index=True),
+    Column("tag", String(64), comment="with host_id NULL too: of the whole fleet"),
+    Column("starts_at", Double, nullable=False),
+    Column("ends_at", Double, comment="NULL for never"),
+    Column("reason", String(1024), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("ended_by", String(64), comment="who made it end early, at ends_at"),
+    CheckConstraint("host_id IS NULL OR tag IS NULL", name="scope"),
+    Index("ix_maintenance_windows_ends_at", "ends_at"),
 )
 
 shards = Table(

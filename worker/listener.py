@@ -29,6 +29,7 @@ _LONGEST_DRAIN_SECONDS = 130.0
 _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
 DUTIES: Mapping[str, float] = {
+    keys.TASK_TRIAGE: 2.0,
     keys.TASK_SWEEP: 5.0,
     keys.TASK_ROLL_UP: 10.0,
     keys.TASK_FORECAST: 30.0,

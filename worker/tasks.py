@@ -20,6 +20,7 @@ from wire import keys
 from wire.preview import encode_preview
 from wire.text import visible
 from worker import duties, forecast, rollups, script_jobs
+from worker import triage as triage_duty
 from worker.inbox import Inbox
 from worker.ingest import drain, drain_around_poison
 from worker.preview import preview
@@ -122,6 +123,12 @@ def add_tasks(app: Celery, station: Station) -> None:
         with _outages_named("sweep"):
             script_jobs.publish_catalogue(station.engine, station.templates, station.clock())
             _ring_for(duties.sweep(station.engine, station.inbox, station.clock()).script_jobs)
+
+    @app.task(name=keys.TASK_TRIAGE)  # type: ignore[untyped-decorator]
+    def triage() -> None:
+        """Put new events into incidents; mute and unmute events."""
+        with _outages_named("triage"):
+            triage_duty.triage(station.engine, station.inbox, station.clock)
 
     @app.task(name=keys.TASK_RETAIN)  # type: ignore[untyped-decorator]
     def retain() -> None:
