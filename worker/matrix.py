@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from store.snapshots import SnapshotRows
 from wire.metrics import CATALOGUE, CORE_BYTES
+from worker import silence
 from worker.admission import Admitted, Line
 from worker.clocks import corrected
 from worker.detection.batch import Batch
+from worker.detection.limits import HOST_DOWN
 
 _MINIMUM = np.array([metric.minimum for metric in CATALOGUE], np.float32)
 _MAXIMUM = np.array([metric.maximum for metric in CATALOGUE], np.float32)
@@ -52,12 +54,11 @@ def rows_of(admitted: Admitted, caught_up_at: Mapping[int, float], now: float) -
     )
     interval = np.array([snapshot.interval_seconds for snapshot in snapshots], np.float64)
     interval = np.where((interval > 0) & (interval <= _LONGEST_INTERVAL_SECONDS), interval, _USUAL_INTERVAL_SECONDS)
-    previous = [line.position.cpu_percent for line in hosts]
     batch = Batch(
         host=np.repeat(np.arange(len(hosts), dtype=np.int64), counts),
         taken_at=taken_at,
         core=core,
-        previous_cpu_percent=np.array([math.nan if cpu is None else cpu for cpu in previous], np.float32),
+        previous_cpu_percent=_previous_cpu(hosts, taken_at, interval, counts),
     )
     stored = SnapshotRows(
         host_id=host_ids,
@@ -73,6 +74,20 @@ def rows_of(admitted: Admitted, caught_up_at: Mapping[int, float], now: float) -
 
 def _host_id(line: Line) -> int:
     return line.position.host_id
+
+
+def _previous_cpu(
+    hosts: Sequence[Line], taken_at: NDArray[np.float64], interval: NDArray[np.float64], counts: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return what the hosts' CPUs were at the snapshots before, NaN where a host was silent since.
+
+    Many hosts that come back at once are busy, and that is no leap.
+    """
+    cpu = [line.position.cpu_percent for line in hosts]
+    before = [line.position.taken_at for line in hosts]
+    firsts = np.cumsum([0, *counts[:-1]]) if counts else np.zeros(0, np.int64)
+    silent = taken_at[firsts] - np.array(before, np.float64) > silence.windows_seconds(interval[firsts], HOST_DOWN)
+    return np.where(silent, math.nan, np.array(cpu, np.float64)).astype(np.float32)
 
 
 def _core(vectors: Sequence[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from store.silence import QuietHost
 from worker.detection.limits import Limit
 from worker.evaluation import HOST_DOWN, EventChange, event_change
@@ -16,6 +19,11 @@ from worker.events import Track, is_over, open_track, reopened
 def window_seconds(interval_seconds: float, limit: Limit) -> float:
     """Return how long a host of this pace may be silent."""
     return max(limit.value * interval_seconds, limit.opens_after_seconds)
+
+
+def windows_seconds(interval_seconds: NDArray[np.float64], limit: Limit) -> NDArray[np.float64]:
+    """Return how long hosts of these paces may be silent."""
+    return np.maximum(limit.value * interval_seconds, limit.opens_after_seconds)
 
 
 def down_since(host: QuietHost, limit: Limit, watching_since: float, heard_until: float) -> float | None:

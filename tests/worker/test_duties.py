@@ -5,7 +5,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, func, select
 
-from store import retention
+from store import incidents, retention
 from store.engine import reading, writing
 from store.monitoring import set_paused
 from store.schema import events, hosts, snapshots
@@ -16,6 +16,7 @@ from wire.config import decode_config
 from worker import duties
 from worker.inbox import Inbox
 from worker.ingest import drain
+from worker.triage import triage
 
 NewHost = Callable[[], SimulatedHost]
 KEEP = Retention(raw_seconds=48 * 3600, five_minutes_seconds=30 * 86400, hour_seconds=400 * 86400)
@@ -114,6 +115,57 @@ def test_after_an_outage_of_the_server_every_host_has_a_whole_window(
     assert down(engine) == []
     watch(engine, inbox, NOW + 3635, NOW + 3635)
     assert down(engine) == [(host.id, "open")]
+
+
+def test_a_server_that_was_suspended_for_an_hour_finds_no_host_down_that_reports_when_it_wakes(
+    engine: Engine, inbox: Inbox, new_host: NewHost
+) -> None:
+    fleet = [new_host() for _ in range(3)]
+    watch(engine, inbox, NOW, NOW + 5)
+    for woken_at in (NOW, NOW + 3600):
+        watch(engine, inbox, woken_at + 6, woken_at + 6)
+        for host in fleet:
+            host.report(woken_at + 8)
+        take_in(engine, inbox, woken_at + 8)
+        watch(engine, inbox, woken_at + 11, woken_at + 36)
+    assert down(engine) == []
+
+
+@pytest.mark.parametrize("hours_wrong", [-5, 5])
+def test_a_host_whose_clock_is_hours_wrong_is_down_when_it_is_silent_and_not_before(
+    engine: Engine, inbox: Inbox, host: SimulatedHost, hours_wrong: int
+) -> None:
+    duties.sweep(engine, inbox, NOW)
+    for moment in (NOW, NOW + 30, NOW + 60):
+        host.report(moment + 3600 * hours_wrong)
+        take_in(engine, inbox, moment)
+        watch(engine, inbox, moment + 5, moment + 25)
+    assert down(engine) == []
+    watch(engine, inbox, NOW + 90, NOW + 95)
+    assert down(engine) == [(host.id, "open")]
+    host.report(NOW + 100 + 3600 * hours_wrong)
+    take_in(engine, inbox, NOW + 100)
+    assert down(engine) == [(host.id, "resolved")]
+
+
+def test_a_fleet_that_comes_back_at_once_opens_nothing_and_ends_one_incident(
+    engine: Engine, inbox: Inbox, new_host: NewHost
+) -> None:
+    fleet = [new_host() for _ in range(50)]
+    duties.sweep(engine, inbox, NOW)
+    for host in fleet:
+        host.report(NOW, cpu_percent=10.0)
+    take_in(engine, inbox, NOW)
+    watch(engine, inbox, NOW + 5, NOW + 60)
+    triage(engine, inbox, lambda: NOW + 60)
+    for host in fleet:
+        host.report(NOW + 600, cpu_percent=90.0)
+    take_in(engine, inbox, NOW + 600)
+    with reading(engine) as connection:
+        opened = connection.execute(select(events.c.type, func.count()).group_by(events.c.type)).all()
+        [incident] = incidents.page(connection, incidents.IncidentFilter(), limit=10)
+    assert opened == [("host_down", 50)]
+    assert (incident.hosts, incident.open_events) == (50, 0)
 
 
 def test_a_host_whose_snapshots_wait_to_be_drained_is_not_silent(

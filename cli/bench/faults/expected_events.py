@@ -30,6 +30,8 @@ class Seen(NamedTuple):
 
     number: int
     value: float
+    after_silence: bool = False
+    """Whether the host was silent before it for so long that it may count as no leap."""
 
 
 class Rule(NamedTuple):
@@ -109,9 +111,12 @@ def _search(
         before = one.value
         if math.isnan(one.value):
             continue
+        breaches = (True, False) if breach and rule.leap and one.after_silence else (breach,)
         after: dict[_State, tuple[int, Course]] = {}
         for state, way in alive.items():
-            for next_state, ended in _next(rule, state, one, breach, clock_is_right):
+            for next_state, ended in (
+                step for each in breaches for step in _next(rule, state, one, each, clock_is_right)
+            ):
                 if only_stored and not _may_become_stored(next_state.event, stored):
                     continue
                 new = _longer(way, ended, stored)

@@ -9,6 +9,7 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from cli.bench.faults.expected_events import CPU_HIGH, CPU_SPIKE, DISK_FULL, Expected, Rule, Seen, nearest_course
 from cli.bench.faults.ledger import Made
@@ -173,17 +174,24 @@ def _judge_events(verdict: Verdict, host: Witnessed, stored: Sequence[Made]) -> 
         else:
             found[event.type, event.subject].append(_told(event))
     verdict.events = sum(map(len, found.values()))
+    resumed = _resumed(host.snapshots)
     for kind in sorted(_RULES.keys() | found.keys()):
         right: tuple[Expected, ...] = ()
         if kind in _RULES:
             rule, metric = _RULES[kind]
             values = ((one.number, _as_stored(one.core)[metric]) for one in stored)
-            seen = [Seen(number, math.nan if value is None else value) for number, value in values]
+            seen = [Seen(number, math.nan if value is None else value, number in resumed) for number, value in values]
             right = nearest_course(rule, seen, host.clock_was_right, found[kind])
         missing, invented = _without(right, found[kind]), _without(found[kind], right)
         verdict.wrong_events += len(missing) + len(invented)
         if missing or invented:
             verdict.note(f"host {host.host_id}: of {kind} missing: {missing}, stored but unexpected: {invented}")
+
+
+def _resumed(snapshots: Sequence[StoredSnapshot]) -> set[int]:
+    """Return the numbers of the snapshots that came after the host was silent for longer than it may be."""
+    taken = [(int(row.metrics[IDENTITY] or 0), row.metrics["taken_at"] or 0.0) for row in snapshots]
+    return {number for (_, before), (number, at) in pairwise(taken) if at - before > _SILENT_SECONDS}
 
 
 def _judge_silence(verdict: Verdict, host: Witnessed, event: StoredEvent) -> None:
