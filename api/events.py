@@ -31,13 +31,20 @@ class _Cursor(NamedTuple):
 
 
 class EventsQuery(Struct, forbid_unknown_fields=True):
-    """Which events to list: of one host by id or name, or of all; ``since`` is when they opened at the earliest."""
+    """Which events to list: of one host by id or name, or of all; ``since`` is when they opened at the earliest.
+
+    ``muted`` is whether they are muted now, or were until they resolved; ``maintenance`` the window that mutes or
+    has muted them; ``incident`` the one that they are in.
+    """
 
     type: Annotated[str, Meta(pattern="^[a-z_]{1,64}$")] | None = None
     severity: events.Severity | None = None
     state: events.State | None = None
     host: HostReference | None = None
     since: Moment | None = None
+    muted: bool | None = None
+    maintenance: RowId | None = None
+    incident: RowId | None = None
     limit: Limit = 100
 
 
@@ -171,6 +178,9 @@ def event_filter(connection: Connection, asked: EventsQuery, *, hide_cleared: bo
         state=asked.state,
         host_id=None if asked.host in (None, EVERY_HOST) else host_in_field(connection, asked.host).id,
         since=None if asked.since is None else unix_seconds(asked.since, "since"),
+        muted=asked.muted,
+        maintenance_id=asked.maintenance,
+        incident_id=asked.incident,
         hide_cleared=hide_cleared,
     )
 
@@ -203,6 +213,9 @@ def event_document(event: events.Event) -> dict[str, Any]:
         "notes": event.notes,
         "cleared": event.cleared_at is not None,
         "evidence": _with_times(event.evidence),
+        "incident_id": event.incident_id,
+        "muted": event.muted,
+        "muted_by": None if event.muted_by is None else {"kind": event.muted_by, "id": event.muted_by_id},
         "script_id": event.script_id,
     }
 

@@ -17,10 +17,11 @@ blueprint = Blueprint("fleet", __name__, url_prefix="/api/v1/fleet")
 @blueprint.get("/summary")
 @operation()
 def summary() -> Response:
-    """Count the hosts by health, and their open events by severity and by type."""
+    """Count the hosts by health, and their open events by severity and by type; those that are muted apart."""
     with reading(context().engine) as connection:
         fleet = hosts.fleet(connection)
         counts = events.count_open(connection)
+        muted = events.count_muted(connection)
     by_severity = Counter(dict.fromkeys(get_args(events.Severity), 0))
     by_type: Counter[str] = Counter()
     for one in counts:
@@ -37,6 +38,7 @@ def summary() -> Response:
                 "open": by_severity.total(),
                 "by_severity": dict(by_severity),
                 "by_type": dict(by_type.most_common()),
+                "muted": muted,
             },
         }
     )

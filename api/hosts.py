@@ -12,7 +12,7 @@ from api.ledger import gap_document, ledger_document
 from api.operations import operation
 from api.parsing import Cursor, Limit, Moment, bad_field, read_cursor, unix_seconds, write_cursor
 from api.references import HostReference, RowId, host_in_path, no_such_host
-from store import accounts, hosts, metrics
+from store import accounts, hosts, maintenance, metrics
 from store.engine import reading
 from wire.metrics import INDEX
 from wire.snapshot import Details, Unreadable, decode_details
@@ -79,8 +79,10 @@ def list_hosts(asked: HostsQuery) -> Response:
             tag=asked.tag,
             name_prefix=asked.name,
         )
-    shown = found[: asked.limit]
-    return listing([host_document(host) for host in shown], write_cursor(shown[-1].name) if found != shown else None)
+        shown = found[: asked.limit]
+        windows = maintenance.active_by_host(connection, [host.id for host in shown], context().now())
+    following = write_cursor(shown[-1].name) if found != shown else None
+    return listing([host_document(host, windows.get(host.id)) for host in shown], following)
 
 
 @blueprint.get("/<reference>")
@@ -94,8 +96,9 @@ def show_host(reference: str) -> Response:
         stored = hosts.details(connection, host.id)
         account, open_gap = accounts.of_host(connection, host.id)
         newest = accounts.page_of_gaps(connection, host.id, _GAPS_SHOWN)
+        window = maintenance.active_by_host(connection, [host.id], context().now()).get(host.id)
     ledger = ledger_document(account, open_gap, newest)
-    return answer(host_document(host) | _details_document(_decoded(stored)) | {"ledger": ledger})
+    return answer(host_document(host, window) | _details_document(_decoded(stored)) | {"ledger": ledger})
 
 
 @blueprint.get("/<reference>/gaps")
@@ -172,8 +175,8 @@ def list_processes(reference: str) -> Response:
     )
 
 
-def host_document(host: hosts.Host) -> dict[str, Any]:
-    """Return a host as JSON shows it."""
+def host_document(host: hosts.Host, window: maintenance.Active | None) -> dict[str, Any]:
+    """Return a host as JSON shows it, with the maintenance window that it is in."""
     return {
         "id": host.id,
         "name": host.name,
@@ -183,6 +186,7 @@ def host_document(host: hosts.Host) -> dict[str, Any]:
         "monitoring": not host.paused,
         "interval_seconds": host.interval_seconds,
         "open_events": host.open_events,
+        "maintenance": window and {"id": window.id, "reason": window.reason, "ends_at": rfc3339(window.ends_at)},
         "metrics": host.metrics,
     }
 

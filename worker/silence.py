@@ -5,9 +5,8 @@ Unlike the other rules it is not of a snapshot but of their absence, so a sweep 
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from store.silence import QuietHost

@@ -41,6 +41,9 @@ def test_an_event_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
         "notes": 0,
         "cleared": False,
         "evidence": evidence,
+        "incident_id": None,
+        "muted": False,
+        "muted_by": None,
         "script_id": None,
     }
     assert client.get(f"/api/v1/events/{event}").get_json() == expected
@@ -99,6 +102,19 @@ def test_events_are_found_by_each_filter_and_by_all_together(client: FlaskClient
     assert _ids(client, "since=2027-01-15T07:59:10Z") == [down, disk]
     assert _ids(client, f"type=disk_full&severity=critical&state=open&host=web&since={NOW - 60}") == [disk]
     assert _ids(client, "type=no_such_type") == []
+
+
+def test_events_are_found_by_what_mutes_them_and_by_their_incident(client: FlaskClient, rows: Any) -> None:
+    web = rows.host("web")
+    counted = rows.event(web, "cpu_high", incident_id=1)
+    muted = rows.event(web, "disk_full", incident_id=2, muted=True, muted_by="maintenance", muted_by_id=7)
+    unmuted = rows.event(web, "memory_high", incident_id=2, muted_by="maintenance", muted_by_id=7)
+    behind = rows.event(web, "service_down", incident_id=3, muted=True, muted_by="host_down", muted_by_id=7)
+    assert sorted(_ids(client, "muted=true")) == [muted, behind]
+    assert sorted(_ids(client, "muted=false")) == [counted, unmuted]
+    assert sorted(_ids(client, "maintenance=7")) == [muted, unmuted]
+    assert sorted(_ids(client, "incident=2")) == [muted, unmuted]
+    assert client.get(f"/api/v1/events/{behind}").get_json()["muted_by"] == {"kind": "host_down", "id": 7}
 
 
 def test_a_cleared_event_stays_in_the_history(client: FlaskClient, rows: Any) -> None:

@@ -36,6 +36,7 @@ def test_a_host_shows_its_last_snapshot(client: FlaskClient, rows: Any) -> None:
                 "monitoring": True,
                 "interval_seconds": 5.0,
                 "open_events": 0,
+                "maintenance": None,
                 "metrics": dict.fromkeys(NAMES) | {"cpu_percent": 12.5, "memory_percent": 40.0},
             }
         ],

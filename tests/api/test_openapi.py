@@ -18,7 +18,8 @@ class Route(NamedTuple):
 
     def address(self, host: int, event: int) -> str:
         """The path with the parts that it is about filled in."""
-        return self.path.format(reference=host, event_id=event, script_id=1, policy_id=1, version=1, path="main.js")
+        ids = {"script_id": 1, "policy_id": 1, "version": 1, "incident_id": 1, "window_id": 1}
+        return self.path.format(reference=host, event_id=event, path="main.js", **ids)
 
 
 @pytest.fixture
