@@ -73,6 +73,13 @@ export const removePolicy = (id) => send("DELETE", `/api/v1/policies/${part(id)}
 export const previewPolicy = (policy) => send("POST", "/api/v1/policies/preview", policy);
 export const listPolicyVersions = (id, signal) => get(`/api/v1/policies/${part(id)}/versions`, { limit: 50 }, signal);
 
+export const listIncidents = (query, signal) => get("/api/v1/incidents", query, signal);
+
+export const listMaintenance = (query, signal) => get("/api/v1/maintenance", query, signal);
+/** Announce maintenance: `{host | tag, starts_at?, hours | until | forever, reason}`; the host `*` is the fleet. */
+export const announceMaintenance = (asked) => send("POST", "/api/v1/maintenance", asked);
+export const endMaintenance = (id) => send("POST", `/api/v1/maintenance/${part(id)}/end`, {});
+
 export const listRemedies = (signal) => get("/api/agent/generate-script/list", {}, signal);
 /** Ask for a script; one that takes long comes back as `{id, state: "queued"}`. */
 export const generateScript = (asked) => send("POST", "/api/agent/generate-script", asked);

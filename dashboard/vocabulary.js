@@ -25,6 +25,9 @@ export function eventType(type) {
   return EVENT_TYPES[type] ?? { title: type.replaceAll("_", " "), value: String };
 }
 
+/** What mutes an event. */
+export const MUTERS = { host_down: "muted: its host is down", maintenance: "muted: maintenance" };
+
 export const HEALTH = {
   healthy: "Healthy",
   warning: "Warning",

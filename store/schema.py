@@ -250,6 +250,14 @@ events = Table(
         sqlite_where=text("state = 'open' AND type = 'host_down'"),
     ),
     Index(
+        "ix_events_counting",
+        "host_id",
+        "type",
+        "opened_at",
+        postgresql_where=text("state = 'open' AND NOT muted"),
+        sqlite_where=text("state = 'open' AND NOT muted"),
+    ),
+    Index(
         "ix_events_muted",
         "muted_by_id",
         postgresql_where=text("state = 'open' AND muted"),

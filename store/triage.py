@@ -19,6 +19,7 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     update,
 )
 
@@ -62,11 +63,11 @@ class Muting(NamedTuple):
 
 # As literals: only then do both databases see that their partial indexes answer it.
 _is_open = events.c.state == literal_column("'open'")
+_is_muted = text("events.muted")
+_counts = text("NOT events.muted")
 _is_new = events.c.incident_id.is_(None)
 _down = events.alias("down")
 _is_down = and_(_down.c.state == literal_column("'open'"), _down.c.type == literal_column("'host_down'"))
-# Without an index to walk all events since a time, SQLite takes that of the open ones.
-_opened_at = events.c.opened_at + 0.0
 _window = maintenance_windows
 _scopes = (
     _window.join(events, events.c.host_id == _window.c.host_id),
@@ -250,7 +251,7 @@ def _over(now: float) -> Select[Any]:
         select(events.c.id, events.c.host_id, events.c.muted_by, events.c.muted_by_id)
         .outerjoin(_down, and_(events.c.muted_by == "host_down", _down.c.id == events.c.muted_by_id))
         .outerjoin(_window, and_(events.c.muted_by == "maintenance", _window.c.id == events.c.muted_by_id))
-        .where(_is_open, events.c.muted, or_(_down.c.state == "resolved", _window.c.ends_at <= now))
+        .where(_is_open, _is_muted, or_(_down.c.state == "resolved", _window.c.ends_at <= now))
     )
 
 
@@ -258,19 +259,18 @@ def _of_hosts_down() -> Select[Any]:
     return (
         select(events.c.id, events.c.host_id, _down.c.id.label("muter"))
         .select_from(_down.join(events, events.c.host_id == _down.c.host_id))
-        .where(_is_down, _is_open, events.c.type > "", events.c.type != "host_down", ~events.c.muted)
+        .where(_is_down, _is_open, _counts, events.c.type != "host_down")
     )
 
 
 def _in_windows(now: float) -> Iterable[Select[Any]]:
     active = and_(_window.c.starts_at <= now, _ends_after(now))
-    while_active = and_(_is_open, ~events.c.muted, _opened_at >= _window.c.starts_at)
+    while_active = and_(_is_open, _counts, events.c.opened_at >= _window.c.starts_at)
     # Of those that are over already, the window may be so too.
-    before = and_(
-        _is_new, events.c.state == "resolved", _opened_at >= _window.c.starts_at, _ends_after(events.c.opened_at)
-    )
+    within = and_(events.c.opened_at >= _window.c.starts_at, _ends_after(events.c.opened_at))
+    before = and_(_is_new, events.c.state == "resolved", within)
     for scope in _scopes:
-        for condition in (and_(active, while_active), and_(before, ~events.c.muted)):
+        for condition in (and_(active, while_active), and_(before, _counts)):
             yield (
                 select(events.c.id, events.c.host_id, _window.c.id.label("muter"), _window.c.ends_at)
                 .select_from(scope)

@@ -13,3 +13,8 @@ export function SeverityBadge({ severity }) {
 export function HealthBadge({ health }) {
   return html`<span class="badge tone-${health}"><${Icon} name=${health} />${HEALTH[health] ?? health}</span>`;
 }
+
+/** That a host is under maintenance; nothing where `window` is null. */
+export function MaintenanceBadge({ window }) {
+  return window && html`<span class="badge tone-maintenance"><${Icon} name="maintenance" />Maintenance</span>`;
+}

@@ -3,7 +3,7 @@
 import { useContext } from "preact/hooks";
 import { html } from "../html.js";
 import { visibleText } from "../visible.js";
-import { eventType } from "../vocabulary.js";
+import { MUTERS, eventType } from "../vocabulary.js";
 import { Ago, At } from "./ago.js";
 import { SeverityBadge } from "./badges.js";
 import { EventCare } from "./event-care.js";
@@ -14,18 +14,21 @@ import { HostText } from "./host-text.js";
 import { Icon } from "./icon.js";
 import { ScriptContext } from "./script-context.js";
 
-/** What, where, how bad, since when, why, the way to its script, and what to do about it. */
-export function EventCard({ event, withHost, onChanged }) {
+/** What, where, how bad, since when, why, the way to its script, and what to do; `note` is said of it besides. */
+export function EventCard({ event, withHost, onChanged, note = null }) {
   const open = useContext(ScriptContext);
   const { title, value, withoutPeak } = eventType(event.type);
   const [now, limit, peak] = [event.value, event.limit, event.peak_value].map((one) =>
     one === null ? null : value(one),
   );
   const ask = () => open({ key: `event ${event.id}`, event });
-  return html`<li class="event tone-${event.severity}">
+  return html`<li class="event tone-${event.severity} ${event.muted ? "is-muted" : ""}">
     <div class="event-head">
       <${SeverityBadge} severity=${event.severity} />
-      <span class="event-marks"><${EventLife} event=${event} /></span>
+      <span class="event-marks">
+        ${event.muted && html`<span class="badge tone-muted"><${Icon} name="muted" />${MUTERS[event.muted_by.kind]}</span>`}
+        <${EventLife} event=${event} />
+      </span>
       <span class="event-age">
         ${event.reopened_at ? "opened again" : "opened"} <${Ago} at=${event.reopened_at ?? event.opened_at} />
       </span>
@@ -46,6 +49,7 @@ export function EventCard({ event, withHost, onChanged }) {
       ${peak !== null && event.peak_at && !withoutPeak && html`<span>peak ${peak} at <${At} at=${event.peak_at} /></span>`}
     </p>`
     }
+    ${note && html`<p class="hint">${note}</p>`}
     <div class="event-foot">
       <${Evidence} evidence=${event.evidence} />
       ${

@@ -5,7 +5,7 @@ import { html } from "../html.js";
 import { visibleText } from "../visible.js";
 import { EVENT_TYPES, SEVERITIES, eventType } from "../vocabulary.js";
 
-/** Three lists; `types` are those that there are, for the ones this page does not know. */
+/** Four lists; `types` are those that there are, for the ones this page does not know. */
 export function EventFilter({ filter, types, onChange }) {
   const known = [...new Set([...Object.keys(EVENT_TYPES), ...types])];
   const isSet = Object.values(filter).some((value) => value !== "");
@@ -19,6 +19,11 @@ export function EventFilter({ filter, types, onChange }) {
       options=${[
         ["open", "open"],
         ["resolved", "resolved"],
+      ]} />
+    <${Choice} id="filter-muted" label="Muted" value=${filter.muted} onChoose=${set("muted")}
+      options=${[
+        ["false", "no"],
+        ["true", "yes"],
       ]} />
     ${isSet && html`<button type="button" class="quiet small" onClick=${() => onChange(ANY_EVENT)}>Show all</button>`}
   </div>`;

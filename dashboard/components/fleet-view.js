@@ -11,8 +11,9 @@ import { useNow, useResource } from "../resource.js";
 import { setTitle } from "../title.js";
 import { HEALTH } from "../vocabulary.js";
 import { Ago } from "./ago.js";
-import { HealthBadge } from "./badges.js";
+import { HealthBadge, MaintenanceBadge } from "./badges.js";
 import { HostText } from "./host-text.js";
+import { MaintenanceControl } from "./maintenance-control.js";
 import { MonitorControls } from "./monitor-controls.js";
 import { Loaded } from "./notice.js";
 import { OpenEvents } from "./open-events.js";
@@ -49,13 +50,16 @@ function FleetSummary() {
       </div>
       ${
         hosts?.total > 0 &&
-        html`<${MonitorControls}
-        host="*"
-        running=${hosts.monitored > 0}
-        stopped=${hosts.monitored < hosts.total}
-        hosts=${hosts.total}
-        onChanged=${summary.reload}
-      />`
+        html`<div class="summary-actions">
+          <${MaintenanceControl} host=${null} onChanged=${summary.reload} />
+          <${MonitorControls}
+            host="*"
+            running=${hosts.monitored > 0}
+            stopped=${hosts.monitored < hosts.total}
+            hosts=${hosts.total}
+            onChanged=${summary.reload}
+          />
+        </div>`
       }
     </section>
     <${Loaded} resource=${summary} what="the summary" rows=${1}>${(data) => html`<${SummaryCounts} ...${data} />`}<//>
@@ -119,9 +123,13 @@ function HostRow({ host, onChoose }) {
       <button type="button" class="link" onClick=${() => onChoose(host.name)}>
         <${HostText} text=${host.name} limit=${40} />
       </button>
-      <div class="narrow-only"><${HealthBadge} health=${host.health} /></div>
+      <div class="narrow-only">
+        <${HealthBadge} health=${host.health} /> <${MaintenanceBadge} window=${host.maintenance} />
+      </div>
     </th>
-    <td class="wide-only"><${HealthBadge} health=${host.health} /></td>
+    <td class="wide-only">
+      <${HealthBadge} health=${host.health} /> <${MaintenanceBadge} window=${host.maintenance} />
+    </td>
     <td class="number">${percent(host.metrics.cpu_percent)}</td>
     <td class="number">${percent(host.metrics.memory_percent)}</td>
     <td class="number">${percent(host.metrics.disk_percent)}</td>

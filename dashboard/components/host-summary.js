@@ -1,13 +1,14 @@
 /** The head of a host's page: its name, its health, how fresh it is, start and stop. */
 
 import { useContext } from "preact/hooks";
-import { duration } from "../format.js";
+import { clock, duration } from "../format.js";
 import { freshness } from "../freshness.js";
 import { html } from "../html.js";
 import { useNow } from "../resource.js";
 import { Ago } from "./ago.js";
-import { HealthBadge } from "./badges.js";
+import { HealthBadge, MaintenanceBadge } from "./badges.js";
 import { HostText } from "./host-text.js";
+import { MaintenanceControl } from "./maintenance-control.js";
 import { MonitorControls } from "./monitor-controls.js";
 import { Icon } from "./icon.js";
 import { Notice } from "./notice.js";
@@ -24,6 +25,7 @@ export function HostSummary({ host, onChanged }) {
       <div class="summary-name">
         <h1><${HostText} text=${host.name} /></h1>
         <${HealthBadge} health=${host.health} />
+        <${MaintenanceBadge} window=${host.maintenance} />
         <span class="freshness freshness-${fresh}">
           ${host.last_seen === null ? "never seen" : html`last seen <${Ago} at=${host.last_seen} />`}
         </span>
@@ -35,11 +37,20 @@ export function HostSummary({ host, onChanged }) {
         ${host.interval_seconds && html`<span>every ${duration(host.interval_seconds)}</span>`}
         ${host.tags.map((tag) => html`<span class="tag" key=${tag}><${HostText} text=${tag} /></span>`)}
       </p>
-      <button type="button" class="make-script" onClick=${() => openScript({ key: "any", host: host.name })}>
-        <${Icon} name="script" />Make a script…
-      </button>
-      <${MonitorControls} host=${host.id} running=${host.monitoring} onChanged=${onChanged} />
+      <div class="summary-actions">
+        <button type="button" onClick=${() => openScript({ key: "any", host: host.name })}>
+          <${Icon} name="script" />Make a script…
+        </button>
+        <${MaintenanceControl} host=${host} onChanged=${onChanged} />
+        <${MonitorControls} host=${host.id} running=${host.monitoring} onChanged=${onChanged} />
+      </div>
     </section>
+    ${
+      host.maintenance &&
+      html`<${Notice}>
+      Under maintenance ${until(host.maintenance, now)}: <${HostText} text=${host.maintenance.reason} />
+    <//>`
+    }
     ${fresh === "paused" && html`<${Notice}>Monitoring is stopped: nothing new comes in until you start it.<//>`}
     ${fresh === "never" && html`<${Notice}>No snapshot has come yet. Is the collector of this host running?<//>`}
     ${
@@ -49,4 +60,8 @@ export function HostSummary({ host, onChanged }) {
     <//>`
     }
   `;
+}
+
+function until({ ends_at: end }, now) {
+  return end === null ? "until somebody ends it" : `until ${clock(Date.parse(end), now)}`;
 }

@@ -23,6 +23,7 @@ export function SummaryCounts({ hosts, events }) {
       ${severities.map(
         (one) => html`<${Count} key=${one} tone=${one} word=${one} number=${events.by_severity[one]} />`,
       )}
+      ${events.muted > 0 && html`<${Count} tone="muted" word="muted" number=${events.muted} />`}
     </dl>
   </section>`;
 }

@@ -58,13 +58,14 @@ function Entry({ event, withHost }) {
   const { title } = eventType(event.type);
   const end = event.resolved_at ? Date.parse(event.resolved_at) : now;
   const lasted = duration((end - Date.parse(event.opened_at)) / 1000);
-  return html`<li class="tone-${event.severity} is-${event.state}">
+  return html`<li class="tone-${event.severity} is-${event.state} ${event.muted ? "is-muted" : ""}">
     <span class="timeline-icon"><${Icon} name=${event.state === "open" ? event.severity : "resolved"} /></span>
     <div>
       <p>
         <span class="timeline-title">${visibleText(title)}</span>
         <span class="timeline-severity">${event.severity}</span>
         <${EventLife} event=${event} />
+        ${event.muted_by && html`<span class="timeline-severity">${event.muted ? "muted" : "was muted"}</span>`}
       </p>
       <p class="timeline-note">
         <time datetime=${event.opened_at}>${clock(Date.parse(event.opened_at), now)}</time>,

@@ -11,6 +11,7 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Document = sa.JSON().with_variant(postgresql.JSONB, "postgresql")
 
 DOWN = sa.text("state = 'open' AND type = 'host_down'")
+COUNTING = sa.text("state = 'open' AND NOT muted")
 MUTED = sa.text("state = 'open' AND muted")
 EVER_MUTED = sa.text("muted_by IS NOT NULL")
 
@@ -67,6 +68,13 @@ def upgrade() -> None:
         op.add_column("events", column)
     op.create_index("ix_events_incident_id_opened_at", "events", ["incident_id", "opened_at"])
     op.create_index("ix_events_host_down", "events", ["host_id"], postgresql_where=DOWN, sqlite_where=DOWN)
+    op.create_index(
+        "ix_events_counting",
+        "events",
+        ["host_id", "type", "opened_at"],
+        postgresql_where=COUNTING,
+        sqlite_where=COUNTING,
+    )
     op.create_index("ix_events_muted", "events", ["muted_by_id"], postgresql_where=MUTED, sqlite_where=MUTED)
     op.create_index(
         "ix_events_muted_by",
