@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from msgspec import Meta, Struct
 
 from api.answers import MAX_TIME, answer, listing, rfc3339
-from api.auth import session_token
+from api.auth import who
 from api.context import context
 from api.operations import operation
 from api.parsing import Cursor, Limit, Moment, bad_field, read_cursor, unix_seconds, write_cursor
@@ -100,7 +100,7 @@ def announce(asked: MaintenanceBody) -> Response:
             starts_at=starts_at,
             ends_at=ends_at,
             reason=asked.reason,
-            by=asked.by or _caller(),
+            by=asked.by or who(),
             now=now,
         )
         window = maintenance.find(connection, added)
@@ -116,7 +116,7 @@ def end(asked: EndBody, window_id: str) -> Response:
     wanted = id_in_path(window_id)
     now = context().now()
     with writing(context().engine) as connection:
-        ended = wanted is not None and maintenance.end(connection, wanted, asked.by or _caller(), now)
+        ended = wanted is not None and maintenance.end(connection, wanted, asked.by or who(), now)
         window = None if wanted is None else maintenance.find(connection, wanted)
     if window is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no maintenance window has the id {window_id!r}")
@@ -161,7 +161,3 @@ def _end(asked: MaintenanceBody, starts_at: float, now: float) -> float | None:
     if ends_at - starts_at < SHORTEST_SECONDS:
         raise bad_field(field, "is too soon: maintenance takes an hour at least")
     return ends_at
-
-
-def _caller() -> str:
-    return "the admin token" if session_token() is None else "a browser"

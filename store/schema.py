@@ -253,7 +253,6 @@ events = Table(
         "ix_events_counting",
         "host_id",
         "type",
-        "opened_at",
         postgresql_where=text("state = 'open' AND NOT muted"),
         sqlite_where=text("state = 'open' AND NOT muted"),
     ),

@@ -265,7 +265,8 @@ def _of_hosts_down() -> Select[Any]:
 
 def _in_windows(now: float) -> Iterable[Select[Any]]:
     active = and_(_window.c.starts_at <= now, _ends_after(now))
-    while_active = and_(_is_open, _counts, events.c.opened_at >= _window.c.starts_at)
+    last_opened_at = func.coalesce(events.c.reopened_at, events.c.opened_at)
+    while_active = and_(_is_open, _counts, last_opened_at >= _window.c.starts_at)
     # Of those that are over already, the window may be so too.
     within = and_(events.c.opened_at >= _window.c.starts_at, _ends_after(events.c.opened_at))
     before = and_(_is_new, events.c.state == "resolved", within)

@@ -65,6 +65,6 @@ export function EventCard({ event, withHost, onChanged, note = null }) {
       }
     </div>
     <${EventNotes} event=${event} />
-    <${EventCare} event=${event} onChanged=${onChanged} />
+    ${event.state === "open" && html`<${EventCare} event=${event} onChanged=${onChanged} />`}
   </li>`;
 }

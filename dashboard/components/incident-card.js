@@ -76,6 +76,7 @@ function Members({ incident, onChanged }) {
             event=${event}
             withHost=${incident.host === null}
             onChanged=${reload}
+            note=${event.state === "resolved" ? "Resolved." : null}
           />`,
         )}
       </ul>

@@ -71,7 +71,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_events_counting",
         "events",
-        ["host_id", "type", "opened_at"],
+        ["host_id", "type"],
         postgresql_where=COUNTING,
         sqlite_where=COUNTING,
     )

@@ -34,10 +34,12 @@ class Story:
         now = NOW + second
         if verb == "open":
             self._rows.event(self._hosts[words[0]], words[1], opened_at=now)
-        elif verb == "resolve":
+        elif verb in ("resolve", "reopen"):
             mine = (events.c.host_id == self._hosts[words[0]], events.c.type == words[1])
+            resolved = {"state": "resolved", "resolved_at": now}
+            reopened = {"state": "open", "resolved_at": None, "reopened_at": now}
             with writing(self._engine) as connection:
-                connection.execute(update(events).where(*mine).values(state="resolved", resolved_at=now))
+                connection.execute(update(events).where(*mine).values(resolved if verb == "resolve" else reopened))
         elif verb == "window":
             self._announce(words, now)
         elif verb == "end":
