@@ -33,7 +33,9 @@ def stored(number: int, **changed: float) -> StoredSnapshot:
     values = unpack_core(made(number).core)
     limits = {metric.name: metric for metric in CATALOGUE}
     possible = {name: value for name, value in values.items() if limits[name].minimum <= value <= limits[name].maximum}
-    return StoredSnapshot(1, 7, number, 1e9 + number, dict.fromkeys(NAMES) | possible | changed)
+    return StoredSnapshot(
+        1, 7, number, 1e9 + number, {"taken_at": 1e9 + number} | dict.fromkeys(NAMES) | possible | changed
+    )
 
 
 GOOD = Witnessed(
@@ -210,3 +212,11 @@ def test_the_witness_reads_entries_whatever_the_pieces_they_come_in() -> None:
         witness.hear(1, sent[place : place + 7])
     assert witness.latest() == [(b"inbox", entry)]
     assert witness.bodies() == {(5, digest(body))}
+
+
+def test_a_leap_across_a_silence_may_count_or_not() -> None:
+    seen = [Seen(1, 10.0), Seen(2, 90.0, after_silence=True)]
+    spike = Expected(90.0, 90.0, "medium", "open")
+    assert nearest_course(CPU_SPIKE, seen, True, []) == ()
+    assert nearest_course(CPU_SPIKE, seen, True, [spike]) == (spike,)
+    assert nearest_course(CPU_SPIKE, [seen[0], seen[1]._replace(after_silence=False)], True, []) == (spike,)
