@@ -14,6 +14,7 @@ from collector.readers.disks import Disks
 from collector.readers.filesystems import Filesystems
 from collector.readers.memory import Memory
 from collector.readers.network import Network
+from collector.readers.packages import Packages
 from collector.readers.pressure import Pressure
 from collector.readers.processes import Processes
 from collector.readers.sensors import Sensors
@@ -35,7 +36,17 @@ class Sampler:
         """
         self._readers = [
             reader.read
-            for reader in (Cpu(), Memory(), Disks(), Network(), Pressure(), Sensors(), Processes(), System())
+            for reader in (
+                Cpu(),
+                Memory(),
+                Disks(),
+                Network(),
+                Pressure(),
+                Sensors(),
+                Processes(),
+                System(),
+                Packages(host_root),
+            )
         ]
         self._filesystems = Filesystems(host_root)
         self._disk_health = DiskHealths(writable, host_root)

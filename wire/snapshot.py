@@ -109,6 +109,10 @@ class Details(Struct, array_like=True, frozen=True):
     """The system and its version in words, for people."""
     hostname: str = ""
     collector_version: str = ""
+    booted_at: float = math.nan
+    """Unix seconds by the host's clock, as the start times of its processes are."""
+    packages_changed_at: float = math.nan
+    """When a package was last installed, upgraded or removed, in Unix seconds; NaN where that is not known."""
 
 
 class _Filesystems(Struct, array_like=True, frozen=True):

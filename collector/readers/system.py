@@ -48,13 +48,14 @@ class System:
         return Part(core, self._identity)
 
 
-def _identity() -> dict[str, str | int]:
+def _identity() -> dict[str, str | float]:
     return {
         "cpu_count": psutil.cpu_count() or 0,
         "platform": {"win32": "windows"}.get(sys.platform, sys.platform),
         "os_name": storable(_os_name(), 255),
         "hostname": storable(socket.gethostname(), 255),
         "collector_version": _version(),
+        "booted_at": boot_time(),
     }
 
 

@@ -50,6 +50,8 @@ DETAILS = st.builds(
     os_name=_text,
     hostname=_text,
     collector_version=_text,
+    booted_at=_number,
+    packages_changed_at=_number,
 )
 
 SNAPSHOTS = st.builds(
