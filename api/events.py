@@ -22,7 +22,7 @@ blueprint = Blueprint("events", __name__, url_prefix="/api/v1/events")
 
 Note = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
-_EVIDENCE_TIMES = frozenset({"taken_at", "start_time", "last_seen", "trend_since_at"})
+_EVIDENCE_TIMES = frozenset({"taken_at", "start_time", "last_seen", "trend_since_at", "at"})
 
 
 class _Cursor(NamedTuple):
@@ -216,6 +216,7 @@ def event_document(event: events.Event) -> dict[str, Any]:
         "incident_id": event.incident_id,
         "muted": event.muted,
         "muted_by": None if event.muted_by is None else {"kind": event.muted_by, "id": event.muted_by_id},
+        "explanation": event.explanation,
         "script_id": event.script_id,
     }
 

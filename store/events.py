@@ -37,6 +37,8 @@ class Event:
     cleared_at: float | None
     evidence: Any
     """Of the moment it last opened."""
+    explanation: str | None
+    """In plain words; None until a worker came to it."""
     acknowledged_at: float | None
     acknowledged_by: str | None
     resolved_by: str | None

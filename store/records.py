@@ -31,8 +31,8 @@ _UPDATE_EVENTS_POSTGRES = (
 
 _REOPENED = (*_EVENT_CHANGES, "openings", "reopened_at", "flapping", "evidence")
 _REOPENED_KEY = (*_EVENT_KEY, "opened_at")
-# It is seen anew: as if nobody had acknowledged it, resolved it or cleared it away.
-_AS_UNSEEN = "acknowledged_at = NULL, acknowledged_by = NULL, resolved_by = NULL, cleared_at = NULL"
+# It is seen anew: as if nobody had acknowledged it, resolved it, cleared it away or explained it.
+_AS_UNSEEN = "acknowledged_at = NULL, acknowledged_by = NULL, resolved_by = NULL, cleared_at = NULL, explanation = NULL"
 # A host's clock that was set back may give two events one time.
 _REOPEN_SQLITE = (
     f"UPDATE events SET {', '.join(f'{name} = ?' for name in _REOPENED)}, {_AS_UNSEEN} "  # noqa: S608 - as above
@@ -46,6 +46,20 @@ _REOPEN_POSTGRES = (
     f"{' AND '.join(f'o.{name} = u.{name}' for name in _REOPENED_KEY)}) AS id FROM unnest("
     "%b::text[], %b::text[], %b, %b, %b, %b, %b, %b, %b, %b, %b::bool[], %b::text[], %b, %b::text[], %b::text[], %b) "
     f"AS u ({', '.join((*_REOPENED, *_REOPENED_KEY))})) AS u WHERE e.id = u.id RETURNING e.id"
+)
+
+_EARLIER_SECONDS = 600
+_IS_PAST = f"COALESCE(h.earlier_taken_at, 0) NOT BETWEEN excluded.taken_at - {_EARLIER_SECONDS} AND excluded.taken_at"
+# All that a SET reads is the row as it was.
+_REPLACE_DETAILS = f"""
+    ON CONFLICT (host_id) DO UPDATE SET taken_at = excluded.taken_at, details = excluded.details,
+    earlier_taken_at = CASE WHEN {_IS_PAST} THEN h.taken_at ELSE h.earlier_taken_at END,
+    earlier_details = CASE WHEN {_IS_PAST} THEN h.details ELSE h.earlier_details END"""
+_INTO_DETAILS = "INSERT INTO host_details AS h (host_id, taken_at, details)"
+_WRITE_DETAILS_SQLITE = f"{_INTO_DETAILS} VALUES (?, ?, ?) {_REPLACE_DETAILS}"
+_WRITE_DETAILS_POSTGRES = (
+    f"{_INTO_DETAILS} SELECT * FROM unnest(%b::int8[], %b::float8[], %b::bytea[]) "  # noqa: S608 - as above
+    f"{_REPLACE_DETAILS}"
 )
 
 
@@ -101,20 +115,16 @@ def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> 
 
 
 def write_details(connection: Connection, rows: Sequence[tuple[int, float, bytes]]) -> None:
-    """Keep the latest details of hosts, given as (host id, taken_at, details)."""
+    """Keep the latest details of hosts, given as (host id, taken_at, details).
+
+    What they replace becomes the host's earlier copy once that is more than ten minutes older than the new ones.
+    """
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(
-            "INSERT INTO host_details (host_id, taken_at, details) "
-            "SELECT * FROM unnest(%b::int8[], %b::float8[], %b::bytea[]) "
-            "ON CONFLICT (host_id) DO UPDATE SET taken_at = excluded.taken_at, details = excluded.details",
-            tuple(list(column) for column in zip(*rows, strict=True)),
-        )
+        connection.exec_driver_sql(_WRITE_DETAILS_POSTGRES, tuple(list(column) for column in zip(*rows, strict=True)))
     else:
-        connection.exec_driver_sql(
-            "INSERT OR REPLACE INTO host_details (host_id, taken_at, details) VALUES (?, ?, ?)", list(rows)
-        )
+        connection.exec_driver_sql(_WRITE_DETAILS_SQLITE, list(rows))
 
 
 def write_gaps(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -118,6 +118,8 @@ host_details = Table(
     Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), primary_key=True),
     Column("taken_at", Double, nullable=False),
     Column("details", LargeBinary, nullable=False, comment="wire.snapshot.Details as it came"),
+    Column("earlier_taken_at", Double, comment="of an earlier copy, to tell what changed since"),
+    Column("earlier_details", LargeBinary),
     postgresql_with={"fillfactor": 50},
 )
 
@@ -229,6 +231,7 @@ events = Table(
     Column("muted", Boolean, nullable=False, server_default=text("false"), comment="now, or until it resolved"),
     Column("muted_by", String(16), comment="what mutes it, or did so last"),
     Column("muted_by_id", BigInteger, comment="the event host_down, or the maintenance window"),
+    Column("explanation", Text, comment="in plain words; NULL until the duty comes to it"),
     CheckConstraint("state IN ('open', 'resolved')", name="state"),
     CheckConstraint("severity IN ('low', 'medium', 'high', 'critical')", name="severity"),
     Index(
@@ -268,6 +271,12 @@ events = Table(
         "muted_by_id",
         postgresql_where=text("muted_by IS NOT NULL"),
         sqlite_where=text("muted_by IS NOT NULL"),
+    ),
+    Index(
+        "ix_events_unexplained",
+        "opened_at",
+        postgresql_where=text("explanation IS NULL"),
+        sqlite_where=text("explanation IS NULL"),
     ),
     postgresql_with={"fillfactor": 80},
 )

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from cli.api_client import ApiClient, ApiUnreachable
@@ -17,6 +17,7 @@ _HEADER = ("ID", "OPENED", "STATE", "SEVERITY", "HOST", "TYPE", "SUBJECT", "VALU
 _NUMBERS = frozenset((0, 7, 8))
 _POLL_SECONDS = 1.0
 _MOST_AT_A_TIME = 1000
+_LONGEST_EXPLANATION = 4000
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     if arguments.json:
         print(json.dumps({"items": events}, indent=2))
     elif events:
-        print(table(_HEADER, [_row(event) for event in events], _NUMBERS))
+        print("\n".join(_with_explanations(events)))
     else:
         print("no events")
     return 0
@@ -64,10 +65,12 @@ def _latest(api: ApiClient, wanted: Mapping[str, str | None], limit: int) -> lis
 def _follow(api: ApiClient, wanted: Mapping[str, str | None], shown_at_first: int, *, as_json: bool) -> NoReturn:
     events = _latest(api, wanted, _MOST_AT_A_TIME)
     news = events[-shown_at_first:]
+    shown: dict[int, dict[str, Any]] = {}
     reachable = True
     while True:
         for event in news:
-            print(json.dumps(event) if as_json else _line(event), flush=True)
+            print(json.dumps(event) if as_json else line(event, shown.get(event["id"])), flush=True)
+            shown[event["id"]] = event
         time.sleep(_POLL_SECONDS)
         before = events
         try:
@@ -82,14 +85,24 @@ def _follow(api: ApiClient, wanted: Mapping[str, str | None], shown_at_first: in
         news = changed(before, events)
 
 
+def _with_explanations(events: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table, each event's explanation below its row."""
+    header, *rows = table(_HEADER, [_row(event) for event in events], _NUMBERS).split("\n")
+    yield header
+    for event, row in zip(events, rows, strict=True):
+        yield row
+        if event["explanation"]:
+            yield f"    {visible(event['explanation'], _LONGEST_EXPLANATION)}"
+
+
 def changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the events of ``after`` that are new, or whose state, severity or life is another than in ``before``."""
+    """Return the events of ``after`` that are new, or stand otherwise than in ``before``."""
     seen = {event["id"]: _standing(event) for event in before}
     return [event for event in after if seen.get(event["id"]) != _standing(event)]
 
 
 def _standing(event: dict[str, Any]) -> tuple[Any, ...]:
-    return event["state"], event["severity"], event["openings"], event["acknowledged_at"]
+    return event["state"], event["severity"], event["openings"], event["acknowledged_at"], event["explanation"]
 
 
 def life(event: dict[str, Any]) -> str:
@@ -119,14 +132,22 @@ def _row(event: dict[str, Any]) -> list[str]:
     ]
 
 
-def _line(event: dict[str, Any]) -> str:
-    """Return one event as --follow prints it: what became of it last, and when."""
+def line(event: dict[str, Any], before: dict[str, Any] | None) -> str:
+    """Return one event as --follow prints it: what became of it last, and when; then its explanation, once.
+
+    ``before`` is the event as it was printed last, None where it was not.
+    """
+    is_news = before is None or _standing(before)[:-1] != _standing(event)[:-1]
+    is_explained = event["explanation"] and (before is None or before["explanation"] != event["explanation"])
     when = local_time(event["resolved_at"] or event["reopened_at"] or event["opened_at"])
     about = "" if event["subject"] == event["host"] else f" {visible(event['subject'])}"
-    value = "" if event["value"] is None else f" at {_number(event['value'])}"
-    limit = "" if event["limit"] is None else f" (limit {_number(event['limit'])})"
-    lived = f"  {life(event)}" if life(event) else ""
-    what = f"{visible(event['host'])}  {event['type']}{about}{value}{limit}{lived}"
+    what = f"{visible(event['host'])}  {event['type']}{about}"
+    if is_news:
+        value = "" if event["value"] is None else f" at {_number(event['value'])}"
+        what += value + ("" if event["limit"] is None else f" (limit {_number(event['limit'])})")
+        what += f"  {life(event)}" if life(event) else ""
+    if is_explained:
+        what += f"\n    {visible(event['explanation'], _LONGEST_EXPLANATION)}"
     return f"{when}  {event['state']:8}  {event['severity']:8}  {what}"
 
 

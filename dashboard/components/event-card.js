@@ -50,6 +50,7 @@ export function EventCard({ event, withHost, onChanged, note = null }) {
     </p>`
     }
     ${note && html`<p class="hint">${note}</p>`}
+    ${event.explanation && html`<p class="event-explanation"><${HostText} text=${event.explanation} limit=${600} /></p>`}
     <div class="event-foot">
       <${Evidence} evidence=${event.evidence} />
       ${

@@ -3,6 +3,7 @@
 import { bytes, clock, duration, percent } from "../format.js";
 import { html } from "../html.js";
 import { visibleText } from "../visible.js";
+import { At } from "./ago.js";
 import { HostText } from "./host-text.js";
 
 const FORMATS = [
@@ -32,6 +33,7 @@ export function Evidence({ evidence }) {
 
 function Part({ name, value }) {
   if (name === "processes" && Array.isArray(value)) return html`<${Processes} processes=${value} />`;
+  if (name === "changes" && Array.isArray(value)) return html`<${Changes} changes=${value} />`;
   if (name === "process" && value) return html`<${Processes} processes=${[value]} />`;
   if (value !== null && typeof value === "object") {
     const fields = Object.entries(value);
@@ -53,6 +55,17 @@ function formatOf(name, value) {
   if (typeof value === "number") return FORMATS.find(([pattern]) => pattern.test(name))?.[1];
   const isTime = typeof value === "string" && TIME.test(name) && !Number.isNaN(Date.parse(value));
   return isTime ? (time) => clock(Date.parse(time), Date.now()) : undefined;
+}
+
+function Changes({ changes }) {
+  return html`<dl>
+    ${changes.map(
+      (change, place) => html`<div key=${place}>
+        <dt>${Number.isNaN(Date.parse(change.at)) ? "–" : html`<${At} at=${change.at} />`}</dt>
+        <dd><${HostText} text=${change.text} limit=${MOST_SHOWN} /></dd>
+      </div>`,
+    )}
+  </dl>`;
 }
 
 function Processes({ processes }) {

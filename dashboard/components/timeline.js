@@ -73,6 +73,11 @@ function Entry({ event, withHost }) {
         ${withHost && html`, <${HostText} text=${event.host} limit=${32} />`}
         ${event.subject !== event.host && html`, <${HostText} text=${event.subject} limit=${48} />`}
       </p>
+      ${
+        event.state === "resolved" &&
+        event.explanation &&
+        html`<p class="timeline-note"><${HostText} text=${event.explanation} limit=${240} /></p>`
+      }
       <${EventNotes} event=${event} />
     </div>
     ${

@@ -13,7 +13,13 @@ def test_an_event_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
     web = rows.host("web")
     evidence = {"processes": [{"pid": 7, "name": "burn\u0007 <b>", "cpu_percent": 99.5}]}
     event = rows.event(
-        web, opened_at=NOW - 60, state="resolved", resolved_at=NOW - 1, last_at=NOW - 10, evidence=evidence
+        web,
+        opened_at=NOW - 60,
+        state="resolved",
+        resolved_at=NOW - 1,
+        last_at=NOW - 10,
+        evidence=evidence,
+        explanation="CPU at 99 %.",
     )
     expected = {
         "id": event,
@@ -44,6 +50,7 @@ def test_an_event_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
         "incident_id": None,
         "muted": False,
         "muted_by": None,
+        "explanation": "CPU at 99 %.",
         "script_id": None,
     }
     assert client.get(f"/api/v1/events/{event}").get_json() == expected
@@ -51,12 +58,15 @@ def test_an_event_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
 
 
 def test_the_times_in_its_evidence_are_rfc_3339(client: FlaskClient, rows: Any) -> None:
-    evidence = {"taken_at": NOW, "last_seen": None, "processes": [{"pid": 7, "start_time": NOW - 0.25, "command": "x"}]}
+    processes = [{"pid": 7, "start_time": NOW - 0.25, "command": "x"}]
+    changes = [{"at": NOW - 1, "kind": "boot", "text": "the host booted"}]
+    evidence = {"taken_at": NOW, "last_seen": None, "processes": processes, "changes": changes}
     event = rows.event(rows.host("web"), evidence=evidence)
     assert client.get(f"/api/v1/events/{event}").get_json()["evidence"] == {
         "taken_at": "2027-01-15T08:00:00.000Z",
         "last_seen": None,
         "processes": [{"pid": 7, "start_time": "2027-01-15T07:59:59.750Z", "command": "x"}],
+        "changes": [{"at": "2027-01-15T07:59:59.000Z", "kind": "boot", "text": "the host booted"}],
     }
 
 

@@ -1,10 +1,17 @@
 from typing import Any
 
-from cli.commands.events import changed, life
+from cli.commands.events import changed, life, line
 
 
 def _event(number: int, state: str = "open", severity: str = "high", **life: Any) -> dict[str, Any]:
-    untouched = {"openings": 1, "flapping": False, "acknowledged_at": None, "resolved_by": None, "notes": 0}
+    untouched: dict[str, Any] = {
+        "openings": 1,
+        "flapping": False,
+        "acknowledged_at": None,
+        "resolved_by": None,
+        "notes": 0,
+    }
+    untouched |= {"explanation": None, "reopened_at": None}
     return {"id": number, "state": state, "severity": severity, **untouched, **life}
 
 
@@ -30,3 +37,17 @@ def test_the_life_of_an_event_is_told_in_words() -> None:
 
 def test_following_shows_nothing_twice() -> None:
     assert changed([_event(1)], [_event(1)]) == []
+
+
+def test_following_shows_an_explanation_once_when_it_is_there() -> None:
+    about = {"host": "web", "type": "cpu_high", "subject": "web", "value": 97.0, "limit": 85.0, "resolved_at": None}
+    times = {"opened_at": "2027-01-15T08:00:00Z"}
+    new, explained, worse = (
+        _event(1, severity=severity, explanation=text, **about, **times)
+        for severity, text in (("high", None), ("high", "CPU at 97 %.\x1b"), ("critical", "CPU at 97 %.\x1b"))
+    )
+    assert changed([new], [explained]) == [explained]
+    assert line(new, None).endswith("open      high      web  cpu_high at 97 (limit 85)")
+    assert line(explained, new).endswith("open      high      web  cpu_high\n    CPU at 97 %.\\x1b")
+    assert line(worse, explained).endswith("open      critical  web  cpu_high at 97 (limit 85)")
+    assert line(explained, None).endswith("web  cpu_high at 97 (limit 85)\n    CPU at 97 %.\\x1b")

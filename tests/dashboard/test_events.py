@@ -37,9 +37,15 @@ def every_stream_taken(served: Served) -> Iterator[None]:
 
 def host_with_events(served: Served) -> Host:
     host = served.host()
-    host.event("cpu_high", 5, severity="critical", value=97.3, peak_value=99.1, evidence={"processes": [BURNER]})
+    evidence = {
+        "processes": [BURNER],
+        "changes": [{"at": time.time() - 400, "kind": "boot", "text": "the host booted"}],
+    }
+    explained = {"evidence": evidence, "explanation": "CPU at 99.1 % since 10:02 UTC."}
+    host.event("cpu_high", 5, severity="critical", value=97.3, peak_value=99.1, **explained)
     host.event("disk_full", 9, subject="/var", severity="high", value=88.0)
-    host.event("cpu_spike", 30, severity="medium", state="resolved", resolved_at=time.time() - 60 * 25)
+    over = {"state": "resolved", "resolved_at": time.time() - 60 * 25, "explanation": "CPU leapt to 93 % at 09:40 UTC."}
+    host.event("cpu_spike", 30, severity="medium", **over)
     return host
 
 
@@ -60,10 +66,20 @@ def test_open_events_come_with_severity_age_value_limit_and_evidence(served: Ser
     events = open_events(page)
     expect(events).to_have_count(2)
     worst = events.first
-    for text in ("critical", "cpu_high", "5\u00a0min ago", "97.3\u00a0%", "limit 85.0\u00a0%", "peak 99.1\u00a0%"):
+    for text in (
+        "critical",
+        "cpu_high",
+        "CPU at 99.1 % since 10:02 UTC.",
+        "5\u00a0min ago",
+        "97.3\u00a0%",
+        "limit 85.0\u00a0%",
+        "peak 99.1\u00a0%",
+    ):
         expect(worst).to_contain_text(text)
     worst.get_by_text("Evidence").click()
     expect(worst.get_by_role("row", name="burner 4242")).to_contain_text("187")
+    expect(worst.get_by_text("the host booted")).to_be_visible()
+    expect(page.get_by_test_id("timeline")).to_contain_text("CPU leapt to 93 % at 09:40 UTC.")
 
 
 def test_the_filter_leaves_what_is_asked_for(served: Served, open_page: OpenPage) -> None:

@@ -35,7 +35,8 @@ def test_hostile_names_are_text_everywhere(served: Served, new_page: OpenPage) -
         evidence = {
             "processes": [{"pid": number, "name": text, "command": text, "cpu_percent": 1.0, "memory_percent": 1.0}]
         }
-        host.event("disk_full", number, subject=text, evidence=evidence | {"reason": text, text: text})
+        said = {"reason": text, text: text, "changes": [{"at": text, "kind": text, "text": text}]}
+        host.event("disk_full", number, subject=text, evidence=evidence | said, explanation=text)
         host.event("process_memory_high", number, subject=text, state="resolved", resolved_at=time.time())
     page = new_page(host, viewport={"width": 360, "height": 740})
     page.get_by_role("button", name="Show all").first.click()

@@ -96,8 +96,9 @@ class Watcher:
 
         def all_are() -> bool:
             for event in reversed(self.up.events(f"since={self.began_at}&state={state}")):
-                # The disks of this machine may be full as well.
-                if event["type"] != "disk_full" or event["evidence"]["filesystem"]["device"] == DEVICE:
+                # The disks of this machine may be full as well; an explanation comes a moment later.
+                of_other_disk = event["type"] == "disk_full" and event["evidence"]["filesystem"]["device"] != DEVICE
+                if event["explanation"] and not of_other_disk:
                     seen.setdefault(event["type"], event)
             return wanted <= seen.keys()
 
@@ -230,6 +231,12 @@ def test_processes_that_burn_cpu_open_cpu_high_with_themselves_as_evidence(watch
     assert {"test-burner-s", "test-burner-p"} <= {process["name"] for process in event["evidence"]["processes"]}
     assert event["value"] > event["limit"] == 85
     assert event["subject"] == event["host"] == watcher.up.host()["name"]
+
+
+def test_an_event_says_in_words_what_was_started_when_the_cpu_became_busy(watcher: Watcher) -> None:
+    explanation = watcher.opened["cpu_high"]["explanation"]
+    assert re.match(r"CPU at \d+(\.\d)? % \(limit 85 %\) since \d\d:\d\d UTC", explanation)
+    assert re.search(r"At \d\d:\d\d `test-burner-[sp]` \(pid \d+\) was started and uses \d+ % of one CPU", explanation)
 
 
 def test_the_leap_to_a_busy_cpu_opens_cpu_spike_with_a_newborn_process_as_evidence(watcher: Watcher) -> None:
