@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Document = sa.JSON().with_variant(postgresql.JSONB, "postgresql")
