@@ -19,7 +19,6 @@ from worker.detection.limits import Limit
 from worker.evaluation import HOST_DOWN, EventChange
 from worker.event_rows import write_events
 from worker.events import decode_tracks, encode_tracks
-from worker.explanations import explain_new
 from worker.inbox import Inbox
 from worker.listener import DUTIES
 from worker.policies import limits_of, strictest_silence
@@ -40,7 +39,7 @@ class Swept:
 
 
 def sweep(engine: Engine, inbox: Inbox, now: float) -> Swept:
-    """Open host_down for hosts that are silent for too long, explain events, and look for script jobs that were left.
+    """Open host_down for hosts that are silent for too long, and look for script jobs that were left.
 
     Each shard is swept under the lock that its drains take, so that no snapshot is on its way into the store.
     """
@@ -55,7 +54,7 @@ def sweep(engine: Engine, inbox: Inbox, now: float) -> Swept:
     for shard, host_ids in _suspects(engine, since, now).items():
         with writing(engine) as connection:
             down += _sweep_shard(connection, shard, host_ids, shard in backlogged, since, now)
-    inbox.announce({"events": [*down, *explain_new(engine)]})
+    inbox.announce({"events": down})
     with writing(engine) as connection:
         overdue = script_jobs.take_overdue(connection, now - OVERDUE_SECONDS, _MOST_OVERDUE, now)
     return Swept(down, overdue)

@@ -21,6 +21,7 @@ from wire.preview import encode_preview
 from wire.text import visible
 from worker import duties, forecast, rollups, script_jobs
 from worker import triage as triage_duty
+from worker.explanations import explain_new
 from worker.inbox import Inbox
 from worker.ingest import drain, drain_around_poison
 from worker.preview import preview
@@ -126,9 +127,10 @@ def add_tasks(app: Celery, station: Station) -> None:
 
     @app.task(name=keys.TASK_TRIAGE)  # type: ignore[untyped-decorator]
     def triage() -> None:
-        """Put new events into incidents; mute and unmute events."""
+        """Put new events into incidents; mute and unmute events; explain those that are not yet."""
         with _outages_named("triage"):
             triage_duty.triage(station.engine, station.inbox, station.clock)
+            station.inbox.announce({"events": explain_new(station.engine)})
 
     @app.task(name=keys.TASK_RETAIN)  # type: ignore[untyped-decorator]
     def retain() -> None:

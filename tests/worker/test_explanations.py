@@ -99,9 +99,10 @@ def test_a_host_without_a_day_of_history_is_compared_with_its_last_hour(
     assert "; usually 3 to 9 % in the hour before." in explained(engine)[0].explanation
 
 
-def test_a_sweep_explains_what_it_opened(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+def test_what_a_sweep_opened_is_explained_too(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
     for seconds in range(0, 100, 5):
         duties.sweep(engine, inbox, NOW + seconds)
+    explain_new(engine)
     [(event_type, text, _)] = explained(engine)
     assert event_type == "host_down"
     assert text.startswith("No snapshot has ever come")
