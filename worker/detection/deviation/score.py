@@ -1,0 +1,111 @@
+"""How unusual a host is as a whole: one score for each host and bucket, 1 and more is a deviation.
+
+Three kinds, of which the highest counts:
+
+- *broad*: several metrics are far from their expectations at once. Where that is for one host is told by the geometric
+  mean of a limit for all and what is usual for itself: a calm host is heard early, a restless one late.
+- *new*: metrics are beyond all that was ever seen of them.
+- *drift*: metrics have stayed away from their expectations for hours. What a host was told of raises its limit, and
+  the limit takes a month to come back: what happens again and again is told less and less.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.detection.deviation.expectation import BUCKET_SECONDS, Surprise, Values
+
+KINDS = ("broad", "new", "drift")
+
+_BUCKETS_IN_DAY = 86400 // BUCKET_SECONDS
+_BROAD_METRICS = 6
+_NEW_METRICS = 3
+_DRIFT_METRICS = 3
+_BROAD_LIMIT = 0.9
+_USUAL_SPREADS = 6.0
+_NEW_LIMIT = 0.03
+_DRIFT_LIMIT = 0.65
+_RAISED_TO = 0.9
+_RAISED_HALF_LIFE_BUCKETS = 30.0 * _BUCKETS_IN_DAY
+_USUAL_BUCKETS = 14.0 * _BUCKETS_IN_DAY
+_SETTLED_BUCKETS = 48
+_MOST_SPREADS = 4.0
+_TINY = 1e-9
+
+
+class Usual(NamedTuple):
+    """What is usual for H hosts, (H,) each; all zero in the beginning."""
+
+    count: Values
+    """Buckets with something to say."""
+    mean: Values
+    """Of the mean distance of the farthest metrics."""
+    spread: Values
+    """Its mean absolute deviation."""
+    raised: Values
+    """The drift that the host was told of, as a limit for the next."""
+
+
+class Deviation(NamedTuple):
+    """What a bucket says of H hosts."""
+
+    score: Values
+    """(H,)"""
+    kind: NDArray[np.intp]
+    """(H,) which of ``KINDS`` has the highest score."""
+    share: Values
+    """(H, M) what each metric adds to that kind."""
+
+
+def new_usual(hosts: int) -> Usual:
+    """Return what is usual for hosts of which nothing is known."""
+    return Usual(*(np.zeros(hosts, np.float32) for _ in Usual._fields))
+
+
+def judge(usual: Usual, surprise: Surprise, metrics_seen: NDArray[np.int64]) -> tuple[Usual, Deviation]:
+    """Return what is usual after one bucket, and how far that bucket was from it.
+
+    ``metrics_seen`` is (H,): a host with few metrics has no broad deviation, and no others to make a mean with.
+    """
+    broad = _mean_of_largest(surprise.distance, _BROAD_METRICS)
+    new = _sum_of_largest(surprise.novelty, _NEW_METRICS) / np.clip(metrics_seen, 1, _NEW_METRICS)
+    drift = _sum_of_largest(surprise.drift, _DRIFT_METRICS) / np.clip(metrics_seen, 1, _DRIFT_METRICS)
+    broad_limit = np.sqrt(_BROAD_LIMIT * (usual.mean + _USUAL_SPREADS * usual.spread + _TINY))
+    scores = np.stack(
+        (
+            np.where(usual.count < _SETTLED_BUCKETS, 0.0, broad / broad_limit),
+            new / _NEW_LIMIT,
+            drift / np.maximum(_DRIFT_LIMIT, usual.raised),
+        )
+    )
+    kind = scores.argmax(axis=0)
+    shares = np.stack((surprise.distance, surprise.novelty, surprise.drift))
+    deviation = Deviation(scores.max(axis=0), kind, shares[kind, np.arange(len(kind))])
+    return _after(usual, broad, drift), deviation
+
+
+def _after(usual: Usual, broad: Values, drift: Values) -> Usual:
+    speaks = (broad > 0) | (usual.count > 0)
+    weight = np.maximum(1.0 / _USUAL_BUCKETS, 1.0 / (usual.count + 1.0))
+    most = np.where(usual.count > _SETTLED_BUCKETS, _MOST_SPREADS * usual.spread, np.inf)
+    off = broad - usual.mean
+    raised = usual.raised * np.float32(0.5 ** (1.0 / _RAISED_HALF_LIFE_BUCKETS))
+    after = Usual(
+        usual.count + 1.0,
+        usual.mean + weight * np.minimum(off, most),
+        usual.spread + weight * (np.minimum(np.abs(off), most) - usual.spread),
+        np.maximum(raised, np.where(drift >= _DRIFT_LIMIT, _RAISED_TO * drift, 0.0)),
+    )
+    return Usual(*(np.where(speaks, new, old).astype(np.float32) for new, old in zip(after, usual, strict=True)))
+
+
+def _mean_of_largest(values: Values, most: int) -> Values:
+    """Return the mean of each row's ``most`` largest values, those it lacks counting as 0."""
+    return _sum_of_largest(values, most) / most
+
+
+def _sum_of_largest(values: Values, most: int) -> Values:
+    if values.shape[1] > most:
+        values = np.partition(values, values.shape[1] - most, axis=1)[:, -most:]
+    return values.sum(axis=1)
