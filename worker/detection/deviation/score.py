@@ -1,6 +1,6 @@
 """How unusual a host is as a whole: one score for each host and bucket, 1 and more is a deviation.
 
-Three kinds, of which the highest counts:
+Three kinds, of which the highest counts, each of the six metrics that stand out most:
 
 - *broad*: several metrics are far from their expectations at once. Where that is for one host is told by the geometric
   mean of a limit for all and what is usual for itself: a calm host is heard early, a restless one late.
@@ -19,12 +19,11 @@ from worker.detection.deviation.expectation import BUCKET_SECONDS, Surprise, Val
 KINDS = ("broad", "new", "drift")
 
 _BUCKETS_IN_DAY = 86400 // BUCKET_SECONDS
-_BROAD_METRICS = 6
-_NEW_METRICS = 3
-_DRIFT_METRICS = 3
-_BROAD_LIMIT = 0.9
+_METRICS = 6
+_BROAD_LIMIT = 0.91
 _USUAL_SPREADS = 6.0
 _NEW_LIMIT = 0.03
+_MOST_NOVELTY = 0.05
 _DRIFT_LIMIT = 0.65
 _RAISED_TO = 0.9
 _RAISED_HALF_LIFE_BUCKETS = 30.0 * _BUCKETS_IN_DAY
@@ -68,9 +67,11 @@ def judge(usual: Usual, surprise: Surprise, metrics_seen: NDArray[np.int64]) -> 
 
     ``metrics_seen`` is (H,): a host with few metrics has no broad deviation, and no others to make a mean with.
     """
-    broad = _mean_of_largest(surprise.distance, _BROAD_METRICS)
-    new = _sum_of_largest(surprise.novelty, _NEW_METRICS) / np.clip(metrics_seen, 1, _NEW_METRICS)
-    drift = _sum_of_largest(surprise.drift, _DRIFT_METRICS) / np.clip(metrics_seen, 1, _DRIFT_METRICS)
+    broad = _sum_of_largest(surprise.distance) / _METRICS
+    those = np.clip(metrics_seen, 1, _METRICS)
+    # One metric of many that is new by however much is a story of that metric, not of the host.
+    new = _sum_of_largest(np.minimum(surprise.novelty, _MOST_NOVELTY)) / those
+    drift = _sum_of_largest(surprise.drift) / those
     broad_limit = np.sqrt(_BROAD_LIMIT * (usual.mean + _USUAL_SPREADS * usual.spread + _TINY))
     scores = np.stack(
         (
@@ -100,12 +101,8 @@ def _after(usual: Usual, broad: Values, drift: Values) -> Usual:
     return Usual(*(np.where(speaks, new, old).astype(np.float32) for new, old in zip(after, usual, strict=True)))
 
 
-def _mean_of_largest(values: Values, most: int) -> Values:
-    """Return the mean of each row's ``most`` largest values, those it lacks counting as 0."""
-    return _sum_of_largest(values, most) / most
-
-
-def _sum_of_largest(values: Values, most: int) -> Values:
-    if values.shape[1] > most:
-        values = np.partition(values, values.shape[1] - most, axis=1)[:, -most:]
+def _sum_of_largest(values: Values) -> Values:
+    """Return the sum of each row's six largest values."""
+    if values.shape[1] > _METRICS:
+        values = np.partition(values, values.shape[1] - _METRICS, axis=1)[:, -_METRICS:]
     return values.sum(axis=1)
