@@ -142,6 +142,23 @@ filesystem_lanes = Table(
     Column("read_at", Double, nullable=False, comment="when its hosts were last looked through"),
 )
 
+deviation_lanes = Table(
+    "deviation_lanes",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("until", Double, nullable=False, comment="the 5-minute buckets before were looked at"),
+    Column("memory", LargeBinary, nullable=False, comment="worker.detection.deviation.detector.pack, by place in lane"),
+    Column("tracks", LargeBinary, comment="pending and open deviations (worker.events), by host; NULL for none"),
+)
+
+deviation_seasons = Table(
+    "deviation_seasons",
+    metadata,
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    Column("slot", SmallInteger, primary_key=True, autoincrement=False, comment="quarter of an hour of the day, UTC"),
+    Column("season", LargeBinary, nullable=False, comment="float32 a metric, by place in lane"),
+)
+
 snapshots = Table(
     "snapshots",
     metadata,

@@ -256,7 +256,9 @@ def _elapsed(track: Track, taken_at: float) -> float:
 
 
 def _may_resolve(track: Track, limit: Limit) -> bool:
-    clear_seconds = max(limit.opens_after_seconds, FLAPPING_CLEAR_SECONDS if track.flapping else 0.0)
+    clear_seconds = limit.opens_after_seconds if limit.clears_after_seconds is None else limit.clears_after_seconds
+    if track.flapping:
+        clear_seconds = max(clear_seconds, FLAPPING_CLEAR_SECONDS)
     return _is_due(track, clear_seconds, limit) and track.open_seconds + _JITTER_SECONDS >= limit.hold_seconds
 
 

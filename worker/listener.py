@@ -33,6 +33,7 @@ DUTIES: Mapping[str, float] = {
     keys.TASK_SWEEP: 5.0,
     keys.TASK_ROLL_UP: 10.0,
     keys.TASK_FORECAST: 30.0,
+    keys.TASK_DEVIATE: 10.0,
     keys.TASK_RETAIN: 600.0,
 }
 """Periodic tasks and their periods in seconds. Each takes a lease in the database, so a second ring does no harm."""

@@ -20,7 +20,7 @@ from wire import keys
 from worker.listener import DUTIES
 
 # A snapshot is pushed when it is taken; what takes longer is added afterwards, which costs more.
-_GRACE_SECONDS = 30.0
+GRACE_SECONDS = 30.0
 # The child that does it drains nothing meanwhile. One second in a period is twice what a million hosts need.
 _MOST_SECONDS = 1.0
 _BATCHES_AT_ONCE = 8000
@@ -37,7 +37,7 @@ def roll_up(engine: Engine, retention: Retention, clock: Callable[[], float]) ->
         if leases.claim(connection, keys.TASK_ROLL_UP, now, DUTIES[keys.TASK_ROLL_UP]) is None:
             return 0
         rollup_lanes.add_missing(connection, now)
-    closed_until = math.floor((now - _GRACE_SECONDS) / FIVE_MINUTES) * float(FIVE_MINUTES)
+    closed_until = math.floor((now - GRACE_SECONDS) / FIVE_MINUTES) * float(FIVE_MINUTES)
     with reading(engine) as connection:
         lanes = rollup_lanes.due(connection, closed_until)
     steps = 0

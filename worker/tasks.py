@@ -19,7 +19,7 @@ from store.settings import ServerSettings
 from wire import keys
 from wire.preview import encode_preview
 from wire.text import visible
-from worker import duties, forecast, rollups, script_jobs
+from worker import deviation, duties, forecast, rollups, script_jobs
 from worker import triage as triage_duty
 from worker.explanations import explain_new
 from worker.inbox import Inbox
@@ -152,6 +152,14 @@ def add_tasks(app: Celery, station: Station) -> None:
             _ring_for(done.script_jobs)
             if done.hosts_with_events:
                 station.inbox.announce({"events": done.hosts_with_events})
+
+    @app.task(name=keys.TASK_DEVIATE)  # type: ignore[untyped-decorator]
+    def look_for_deviations() -> None:
+        """Hold what is rolled up against what is usual; open and resolve deviations."""
+        with _outages_named("deviations"):
+            hosts = deviation.look_for_deviations(station.engine, station.clock)
+            if hosts:
+                station.inbox.announce({"events": hosts})
 
     @app.task(name=keys.TASK_PUBLISH_CONFIGS)  # type: ignore[untyped-decorator]
     def publish_configs(host_ids: list[int] | None) -> None:

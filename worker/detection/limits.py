@@ -19,6 +19,8 @@ class Limit:
     """A breach is strictly above it."""
     opens_after_seconds: float
     minimum_snapshots: int
+    clears_after_seconds: float | None = None
+    """For so long it must be clear to resolve; None for as long as it took to open."""
     clear_margin: float = 0.0
     """So far below the limit it must fall to be clear."""
     rise: float = 0.0
@@ -57,6 +59,8 @@ DEFAULTS: Limits = MappingProxyType(
         "service_down": Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=2),
         # Hours until it is full: a breach is below them, and it is clear beyond the margin.
         "disk_forecast": Limit(24.0, opens_after_seconds=600.0, minimum_snapshots=2, clear_margin=-6.0),
+        # A score, see detection/deviation/score.py.
+        "deviation": Limit(1.0, opens_after_seconds=0.0, minimum_snapshots=1, clears_after_seconds=7200.0),
         "disk_health": Limit(0.0, opens_after_seconds=0.0, minimum_snapshots=1),
     }
 )

@@ -1,10 +1,10 @@
 """What a metric is expected to be, and how far it is from that: O(1) for each metric and bucket.
 
 The expectation is additive Holt-Winters smoothing without a trend (Winters 1960, "Forecasting sales by exponentially
-weighted moving averages"): a level that follows the metric within two hours, and a season of one day on top of it, used
-once it has been seen twice. How far is far is told by the mean absolute error of the metric's own expectations, to which
-one bucket adds no more than a few times what it was: an incident does not hide the next one, and a new level is usual
-after a day or two.
+weighted moving averages"): a level that follows the metric within two hours, and a season of one day on top of it,
+used once it has been seen twice. How far is far is told by the mean absolute error of the metric's own expectations,
+to which one bucket adds no more than a few times what it was: an incident does not hide the next one, and a new level
+is usual after a day or two.
 """
 
 from typing import NamedTuple
@@ -31,15 +31,16 @@ _LEAST_ERROR_OF_RANGE = 0.01
 _MOST_ERROR_GROWTH = 4.0
 _MOST_DRIFT_GROWTH = 3.0
 _SETTLED_BUCKETS = 48
-_WARM_UP_BUCKETS = 72
+WARM_UP_BUCKETS = 72
+"""Nothing is said of a metric before."""
 _TINY = 1e-12
 
 
 class Model(NamedTuple):
     """What is remembered of H hosts × M metrics, (H, M) each; all zero in the beginning."""
 
-    count: Values
-    """Buckets seen."""
+    buckets: Values
+    """How many were seen."""
     level: Values
     error: Values
     """Mean absolute error of the expectation, in the metric's unit."""
@@ -88,18 +89,18 @@ def observe(
     """
     is_seen = ~np.isnan(average)
     average, lowest, highest = (np.where(is_seen, values, 0.0) for values in (average, lowest, highest))
-    is_first = is_seen & (model.count == 0)
+    is_first = is_seen & (model.buckets == 0)
     level = np.where(is_first, average, model.level)
     low, high = np.where(is_first, lowest, model.low), np.where(is_first, highest, model.high)
     extent = high - low
     least_error = _LEAST_ERROR_OF_RANGE * extent + _TINY
-    expected = level + np.where(model.count < _SEASON_AFTER_BUCKETS, 0.0, season)
+    expected = level + np.where(model.buckets < _SEASON_AFTER_BUCKETS, 0.0, season)
     seen = np.where(highest - expected > expected - lowest, highest, lowest)
     away = np.abs(seen - expected)
     miss = average - expected
     drift = model.drift + (miss - model.drift) / _DRIFT_BUCKETS
     drifted = np.abs(drift)
-    is_warm = is_seen & (model.count >= _WARM_UP_BUCKETS)
+    is_warm = is_seen & (model.buckets >= WARM_UP_BUCKETS)
     surprise = Surprise(
         expected,
         seen,
@@ -107,13 +108,13 @@ def observe(
         np.where(is_warm, np.maximum(np.maximum(highest - high, low - lowest), 0.0) / (extent + _TINY), 0.0),
         np.where(is_warm, np.log10(1.0 + drifted / (model.drift_error + least_error / 2)), 0.0),
     )
-    first_weight = 1.0 / (model.count + 1.0)
+    first_weight = 1.0 / (model.buckets + 1.0)
     error_weight = np.maximum(1.0 / _ERROR_BUCKETS, first_weight)
-    is_settled = model.count > _SETTLED_BUCKETS
+    is_settled = model.buckets > _SETTLED_BUCKETS
     most_away = np.where(is_settled, _MOST_ERROR_GROWTH * model.error + least_error, np.inf)
     most_drifted = np.where(is_settled, _MOST_DRIFT_GROWTH * model.drift_error + least_error, np.inf)
     after = Model(
-        model.count + 1.0,
+        model.buckets + 1.0,
         level + np.maximum(_LEVEL_WEIGHT, first_weight) * miss,
         model.error + error_weight * (np.minimum(away, most_away) - model.error),
         np.minimum(low, lowest),
@@ -123,11 +124,11 @@ def observe(
     )
     kept = Model(*(np.where(is_seen, new, old).astype(np.float32) for new, old in zip(after, model, strict=True)))
     season_miss = average - level - season
-    after_season = np.where(is_seen, season + _season_weight(model.count) * season_miss, season).astype(np.float32)
+    after_season = np.where(is_seen, season + _season_weight(model.buckets) * season_miss, season).astype(np.float32)
     return kept, after_season, surprise
 
 
-def _season_weight(count: Values) -> Values:
+def _season_weight(buckets: Values) -> Values:
     """Return what a value counts in its slot: the mean of the first days, then the last ones more than those before."""
-    values_in_slot = np.floor(count / _BUCKETS_IN_DAY) * _BUCKETS_IN_SLOT
+    values_in_slot = np.floor(buckets / _BUCKETS_IN_DAY) * _BUCKETS_IN_SLOT
     return np.maximum(1.0 / (_SEASON_DAYS * _BUCKETS_IN_SLOT), 1.0 / (values_in_slot + 1.0)).astype(np.float32)

@@ -1,12 +1,13 @@
 """How unusual a host is as a whole: one score for each host and bucket, 1 and more is a deviation.
 
-Three kinds, of which the highest counts, each of the six metrics that stand out most:
+Four kinds, of which the highest counts, each of the six metrics that stand out most:
 
 - *broad*: several metrics are far from their expectations at once. Where that is for one host is told by the geometric
   mean of a limit for all and what is usual for itself: a calm host is heard early, a restless one late.
 - *new*: metrics are beyond all that was ever seen of them.
 - *drift*: metrics have stayed away from their expectations for hours. What a host was told of raises its limit, and
   the limit takes a month to come back: what happens again and again is told less and less.
+- *peers*: in its first two days, while a host has no history of its own, metrics are far from those of its peers.
 """
 
 from typing import NamedTuple
@@ -14,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.detection.deviation.expectation import BUCKET_SECONDS, Surprise, Values
+from worker.detection.deviation.expectation import BUCKET_SECONDS, WARM_UP_BUCKETS, Surprise, Values
 
-KINDS = ("broad", "new", "drift")
+KINDS = ("broad", "new", "drift", "peers")
 
 _BUCKETS_IN_DAY = 86400 // BUCKET_SECONDS
 _METRICS = 6
@@ -25,6 +26,9 @@ _USUAL_SPREADS = 6.0
 _NEW_LIMIT = 0.03
 _MOST_NOVELTY = 0.05
 _DRIFT_LIMIT = 0.65
+_PEERS_LIMIT = 1.0
+YOUNG_BUCKETS = 2 * _BUCKETS_IN_DAY
+"""For so long a host is compared with its peers, and from then on with its own season."""
 _RAISED_TO = 0.9
 _RAISED_HALF_LIFE_BUCKETS = 30.0 * _BUCKETS_IN_DAY
 _USUAL_BUCKETS = 14.0 * _BUCKETS_IN_DAY
@@ -36,8 +40,8 @@ _TINY = 1e-9
 class Usual(NamedTuple):
     """What is usual for H hosts, (H,) each; all zero in the beginning."""
 
-    count: Values
-    """Buckets with something to say."""
+    buckets: Values
+    """How many were seen."""
     mean: Values
     """Of the mean distance of the farthest metrics."""
     spread: Values
@@ -62,47 +66,52 @@ def new_usual(hosts: int) -> Usual:
     return Usual(*(np.zeros(hosts, np.float32) for _ in Usual._fields))
 
 
-def judge(usual: Usual, surprise: Surprise, metrics_seen: NDArray[np.int64]) -> tuple[Usual, Deviation]:
+def judge(
+    usual: Usual, surprise: Surprise, from_peers: Values, metrics_seen: NDArray[np.int64]
+) -> tuple[Usual, Deviation]:
     """Return what is usual after one bucket, and how far that bucket was from it.
 
-    ``metrics_seen`` is (H,): a host with few metrics has no broad deviation, and no others to make a mean with.
+    ``from_peers`` is (H, M), see ``peers.distance_from_peers``. ``metrics_seen`` is (H,): a host with few metrics has
+    no broad deviation, and no others to make a mean with.
     """
-    broad = _sum_of_largest(surprise.distance) / _METRICS
-    those = np.clip(metrics_seen, 1, _METRICS)
+    broad = _sum_of_largest(surprise.distance) / np.float32(_METRICS)
+    those = np.clip(metrics_seen, 1, _METRICS).astype(np.float32)
     # One metric of many that is new by however much is a story of that metric, not of the host.
     new = _sum_of_largest(np.minimum(surprise.novelty, _MOST_NOVELTY)) / those
     drift = _sum_of_largest(surprise.drift) / those
     broad_limit = np.sqrt(_BROAD_LIMIT * (usual.mean + _USUAL_SPREADS * usual.spread + _TINY))
     scores = np.stack(
         (
-            np.where(usual.count < _SETTLED_BUCKETS, 0.0, broad / broad_limit),
+            np.where(usual.buckets < WARM_UP_BUCKETS + _SETTLED_BUCKETS, 0.0, broad / broad_limit),
             new / _NEW_LIMIT,
             drift / np.maximum(_DRIFT_LIMIT, usual.raised),
+            np.where(usual.buckets < YOUNG_BUCKETS, _sum_of_largest(from_peers) / _METRICS / _PEERS_LIMIT, 0.0),
         )
     )
     kind = scores.argmax(axis=0)
-    shares = np.stack((surprise.distance, surprise.novelty, surprise.drift))
+    shares = np.stack((surprise.distance, surprise.novelty, surprise.drift, from_peers))
     deviation = Deviation(scores.max(axis=0), kind, shares[kind, np.arange(len(kind))])
-    return _after(usual, broad, drift), deviation
+    return _after(usual, broad, drift, metrics_seen > 0), deviation
 
 
-def _after(usual: Usual, broad: Values, drift: Values) -> Usual:
-    speaks = (broad > 0) | (usual.count > 0)
-    weight = np.maximum(1.0 / _USUAL_BUCKETS, 1.0 / (usual.count + 1.0))
-    most = np.where(usual.count > _SETTLED_BUCKETS, _MOST_SPREADS * usual.spread, np.inf)
+def _after(usual: Usual, broad: Values, drift: Values, is_seen: NDArray[np.bool_]) -> Usual:
+    judged = np.maximum(usual.buckets - WARM_UP_BUCKETS, 0.0)
+    weight = np.maximum(1.0 / _USUAL_BUCKETS, 1.0 / (judged + 1.0))
+    most = np.where(judged > _SETTLED_BUCKETS, _MOST_SPREADS * usual.spread, np.inf)
     off = broad - usual.mean
     raised = usual.raised * np.float32(0.5 ** (1.0 / _RAISED_HALF_LIFE_BUCKETS))
     after = Usual(
-        usual.count + 1.0,
+        usual.buckets + 1.0,
         usual.mean + weight * np.minimum(off, most),
         usual.spread + weight * (np.minimum(np.abs(off), most) - usual.spread),
         np.maximum(raised, np.where(drift >= _DRIFT_LIMIT, _RAISED_TO * drift, 0.0)),
     )
-    return Usual(*(np.where(speaks, new, old).astype(np.float32) for new, old in zip(after, usual, strict=True)))
+    return Usual(*(np.where(is_seen, new, old).astype(np.float32) for new, old in zip(after, usual, strict=True)))
 
 
 def _sum_of_largest(values: Values) -> Values:
     """Return the sum of each row's six largest values."""
     if values.shape[1] > _METRICS:
         values = np.partition(values, values.shape[1] - _METRICS, axis=1)[:, -_METRICS:]
-    return values.sum(axis=1)
+    total: Values = values.sum(axis=1)
+    return total

@@ -1,0 +1,98 @@
+"""What the detector of deviations remembers, lane by lane, and what it reads: lanes are those of the roll-ups."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.aggregates import FIVE_MINUTES
+from store.rollup_backlog import HOSTS_IN_LANE, lane_of
+from store.schema import deviation_lanes, deviation_seasons, hosts, rollup_backlog, tags
+
+
+class Lane(NamedTuple):
+    """A lane that this transaction holds."""
+
+    id: int
+    until: float
+    """The buckets before were looked at, in Unix seconds."""
+    memory: bytes
+    tracks: bytes | None
+
+
+class WatchedHost(NamedTuple):
+    """A host of a lane."""
+
+    id: int
+    unwatched: bool
+    """Paused or revoked."""
+
+
+def place_of(host_id: int) -> int:
+    """Return the place of a host in its lane."""
+    return host_id % HOSTS_IN_LANE
+
+
+def add_missing_lanes(connection: Connection, now: float) -> None:
+    """Make the lanes of hosts that were enrolled since; they begin with the present bucket."""
+    highest = connection.scalar(select(func.max(hosts.c.id)))
+    known = set(connection.scalars(select(deviation_lanes.c.lane)))
+    lanes = range(0 if highest is None else lane_of(highest) + 1)
+    start = now // FIVE_MINUTES * FIVE_MINUTES
+    missing = [{"lane": lane, "until": start, "memory": b""} for lane in lanes if lane not in known]
+    if missing:
+        connection.execute(insert(deviation_lanes), missing)
+
+
+def due_lanes(connection: Connection, closed_until: float) -> list[int]:
+    """Return the lanes with a rolled-up bucket that ends by then, in Unix seconds; the farthest behind first."""
+    lanes, backlog = deviation_lanes.c, rollup_backlog.c
+    waits = exists().where(backlog.lane == lanes.lane, backlog.start_at <= lanes.until)
+    query = select(lanes.lane).where(lanes.until + FIVE_MINUTES <= closed_until, ~waits)
+    return list(connection.scalars(query.order_by(lanes.until, lanes.lane)))
+
+
+def hold_lane(connection: Connection, lane: int) -> Lane | None:
+    """Lock a lane for this transaction; None where another one holds it."""
+    columns = (deviation_lanes.c.lane, deviation_lanes.c.until, deviation_lanes.c.memory, deviation_lanes.c.tracks)
+    query = select(*columns).where(deviation_lanes.c.lane == lane).with_for_update(skip_locked=True)
+    row = connection.execute(query).one_or_none()
+    return Lane(*row) if row else None
+
+
+def read_season(connection: Connection, lane: int, slot: int) -> bytes:
+    """Return what is remembered of a slot of the day, empty where that is nothing yet."""
+    seasons = deviation_seasons.c
+    query = select(seasons.season).where(seasons.lane == lane, seasons.slot == slot)
+    return connection.scalar(query) or b""
+
+
+def write_lane(connection: Connection, lane: Lane, slot: int, season: bytes) -> None:
+    """Write a lane that this transaction holds, and the slot of the day that was looked at."""
+    connection.execute(
+        update(deviation_lanes)
+        .where(deviation_lanes.c.lane == lane.id)
+        .values(until=lane.until, memory=lane.memory, tracks=lane.tracks)
+    )
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(deviation_seasons).values(lane=lane.id, slot=slot, season=season)
+    connection.execute(new.on_conflict_do_update(index_elements=("lane", "slot"), set_={"season": new.excluded.season}))
+
+
+def hosts_of(connection: Connection, lane: int) -> list[WatchedHost]:
+    """Return the hosts of a lane, by id."""
+    first = lane * HOSTS_IN_LANE
+    query = select(hosts.c.id, hosts.c.paused | hosts.c.revoked_at.is_not(None))
+    in_lane = hosts.c.id.between(first, first + HOSTS_IN_LANE - 1)
+    return [WatchedHost(*row) for row in connection.execute(query.where(in_lane).order_by(hosts.c.id))]
+
+
+def tagged(connection: Connection, lane: int) -> list[Sequence[int]]:
+    """Return the ids of a lane's hosts, tag by tag."""
+    first = lane * HOSTS_IN_LANE
+    in_lane = tags.c.host_id.between(first, first + HOSTS_IN_LANE - 1)
+    by_tag: dict[str, list[int]] = {}
+    for host_id, tag in connection.execute(select(tags.c.host_id, tags.c.tag).where(in_lane).order_by(tags.c.host_id)):
+        by_tag.setdefault(tag, []).append(host_id)
+    return list(by_tag.values())

@@ -1,0 +1,97 @@
+"""The duty of deviation: rolled-up buckets of five minutes through the detector, lane by lane.
+
+Memory, events and the position of a lane commit together: killed anywhere before that, the bucket has not been looked
+at, and is looked at again with the same memory, which gives the same events.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine
+
+from store import deviations, leases, rollups
+from store.aggregates import FIVE_MINUTES
+from store.engine import reading, writing
+from wire import keys
+from worker.detection.deviation.detector import Bucket, grown, pack, unpack
+from worker.detection.deviation.expectation import slot_of
+from worker.detection.deviation.metrics import METRICS, PLACES
+from worker.detection.limits import DEFAULTS
+from worker.event_rows import write_events
+from worker.listener import DUTIES
+from worker.rollups import GRACE_SECONDS
+from worker.unusual import DEVIATION, Lane, decode, encode, look
+
+# The child that does it drains nothing meanwhile.
+_MOST_SECONDS = 1.0
+# After an outage the hosts' own spools fill in what they have; what is older than this is let go.
+_FARTHEST_BACK_SECONDS = 86400.0
+
+
+def look_for_deviations(engine: Engine, clock: Callable[[], float]) -> set[int]:
+    """Look at the buckets that are rolled up, for a second at the most; return the hosts whose events changed."""
+    now = clock()
+    with writing(engine) as connection:
+        if leases.claim(connection, keys.TASK_DEVIATE, now, DUTIES[keys.TASK_DEVIATE]) is None:
+            return set()
+        deviations.add_missing_lanes(connection, now)
+    closed_until = math.floor((now - GRACE_SECONDS) / FIVE_MINUTES) * float(FIVE_MINUTES)
+    hosts: set[int] = set()
+    while True:
+        with reading(engine) as connection:
+            lanes = deviations.due_lanes(connection, closed_until)
+        if not lanes:
+            return hosts
+        for lane in lanes:
+            if not 0 <= clock() - now < _MOST_SECONDS:
+                return hosts
+            with writing(engine) as connection:
+                looked = _look_at(connection, lane, closed_until)
+            if looked is None:
+                # Another worker is at it.
+                return hosts
+            hosts |= looked
+
+
+def _look_at(connection: Connection, lane: int, closed_until: float) -> set[int] | None:
+    """Look at the next bucket of a lane; None where another one holds the lane."""
+    held = deviations.hold_lane(connection, lane)
+    if held is None:
+        return None
+    start_at = max(held.until, closed_until - _FARTHEST_BACK_SECONDS)
+    if start_at + FIVE_MINUTES > closed_until:
+        return set()
+    watched = deviations.hosts_of(connection, lane)
+    ids = np.array([host.id for host in watched], np.int64)
+    size = deviations.place_of(watched[-1].id) + 1 if watched else 0
+    bucket = _bucket(connection, ids, size, start_at)
+    slot = slot_of(start_at)
+    season = np.frombuffer(deviations.read_season(connection, lane, slot), "<f4").reshape(-1, len(METRICS))
+    groups = [np.array([deviations.place_of(host) for host in group]) for group in deviations.tagged(connection, lane)]
+    known = Lane(
+        unpack(held.memory, size, len(METRICS)),
+        grown(season, size),
+        decode(held.tracks),
+        groups,
+        frozenset(deviations.place_of(host.id) for host in watched if host.unwatched),
+    )
+    looked = look(known, bucket, METRICS, DEFAULTS[DEVIATION], start_at)
+    id_of = dict(zip((deviations.place_of(host.id) for host in watched), ids.tolist(), strict=True))
+    changes = [(id_of[change.host], change) for change in looked.changes]
+    write_events(connection, changes)
+    after = held._replace(until=start_at + FIVE_MINUTES, memory=pack(looked.memory), tracks=encode(looked.tracks))
+    deviations.write_lane(connection, after, slot, looked.season.astype("<f4").tobytes())
+    return {host for host, _ in changes}
+
+
+def _bucket(connection: Connection, ids: NDArray[np.int64], size: int, start_at: float) -> Bucket:
+    """Return a bucket of a lane's hosts, by place."""
+    values = np.full((3, size, len(METRICS)), np.nan, np.float32)
+    if len(ids):
+        stored = rollups.read_hosts(connection, "rollups_5m", ids.tolist(), start_at, start_at + FIVE_MINUTES)
+        places = np.array([deviations.place_of(host) for host in stored.host_id.tolist()], np.intp)
+        for of_all, of_some in zip(values, (stored.average(), stored.least, stored.most), strict=True):
+            of_all[places] = of_some[:, PLACES]
+    return Bucket(*values)
