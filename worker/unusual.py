@@ -111,7 +111,7 @@ def _advanced(
         if step.track is not None:
             kept.append(step.track)
             if step.change is not None:
-                evidence = _evidence(place, detected, before, names) if step.change == "opened" else {}
+                evidence = _evidence(place, detected, before, names) if step.change in ("opened", "reopened") else {}
                 changes.append(event_change(place, step.track, step.change, evidence))
     return kept, changes
 

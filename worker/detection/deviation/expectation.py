@@ -2,7 +2,8 @@
 
 The expectation is additive Holt-Winters smoothing without a trend (Winters 1960, "Forecasting sales by exponentially
 weighted moving averages"): a level that follows the metric within two hours, and a season of one day on top of it,
-used once it has been seen twice. How far is far is told by the mean absolute error of the metric's own expectations,
+used once it has been seen twice. A second level, which follows within a day, stands by: who is back where it was before
+an incident is not far. How far is far is told by the mean absolute error of the metric's own expectations,
 to which one bucket adds no more than a few times what it was: an incident does not hide the next one, and a new level
 is usual after a day or two.
 """
@@ -22,6 +23,7 @@ DAY_SLOTS = 86400 // SLOT_SECONDS
 _BUCKETS_IN_SLOT = SLOT_SECONDS // BUCKET_SECONDS
 _BUCKETS_IN_DAY = 86400 // BUCKET_SECONDS
 _LEVEL_WEIGHT = 0.05
+_BASE_WEIGHT = 1.0 / _BUCKETS_IN_DAY
 _SEASON_DAYS = 4.0
 _SEASON_AFTER_BUCKETS = 2 * _BUCKETS_IN_DAY
 _ERROR_BUCKETS = 2.0 * _BUCKETS_IN_DAY
@@ -42,6 +44,8 @@ class Model(NamedTuple):
     buckets: Values
     """How many were seen."""
     level: Values
+    base: Values
+    """A level that follows within a day."""
     error: Values
     """Mean absolute error of the expectation, in the metric's unit."""
     low: Values
@@ -63,7 +67,9 @@ class Surprise(NamedTuple):
     seen: Values
     """The lowest or highest value of the bucket: what is farther from ``expected``."""
     distance: Values
-    """Between the two, as log10(1 + how many usual errors)."""
+    """Of the bucket from ``expected``, or from what the base lets expect where that is nearer, as log10(1 + how many
+    usual errors).
+    """
     novelty: Values
     """How far ``seen`` is beyond all that was ever seen, as a share of that range."""
     drift: Values
@@ -90,23 +96,27 @@ def observe(
     is_seen = ~np.isnan(average)
     average, lowest, highest = (np.where(is_seen, values, 0.0) for values in (average, lowest, highest))
     is_first = is_seen & (model.buckets == 0)
-    level = np.where(is_first, average, model.level)
+    level, base = np.where(is_first, average, model.level), np.where(is_first, average, model.base)
     low, high = np.where(is_first, lowest, model.low), np.where(is_first, highest, model.high)
     extent = high - low
     least_error = _LEAST_ERROR_OF_RANGE * extent + _TINY
-    expected = level + np.where(model.buckets < _SEASON_AFTER_BUCKETS, 0.0, season)
+    seasonal = np.where(model.buckets < _SEASON_AFTER_BUCKETS, 0.0, season)
+    expected, formerly = level + seasonal, base + seasonal
     seen = np.where(highest - expected > expected - lowest, highest, lowest)
     away = np.abs(seen - expected)
+    nearest = np.minimum(away, np.maximum(highest - formerly, formerly - lowest))
     miss = average - expected
     drift = model.drift + (miss - model.drift) / _DRIFT_BUCKETS
     drifted = np.abs(drift)
+    # What is back where it belongs has no drift, however long the mean remembers one.
+    goes_on = np.sign(drift) * miss > model.error
     is_warm = is_seen & (model.buckets >= WARM_UP_BUCKETS)
     surprise = Surprise(
         expected,
         seen,
-        np.where(is_warm, np.log10(1.0 + away / (model.error + least_error)), 0.0),
+        np.where(is_warm, np.log10(1.0 + nearest / (model.error + least_error)), 0.0),
         np.where(is_warm, np.maximum(np.maximum(highest - high, low - lowest), 0.0) / (extent + _TINY), 0.0),
-        np.where(is_warm, np.log10(1.0 + drifted / (model.drift_error + least_error / 2)), 0.0),
+        np.where(is_warm & goes_on, np.log10(1.0 + drifted / (model.drift_error + least_error / 2)), 0.0),
     )
     first_weight = 1.0 / (model.buckets + 1.0)
     error_weight = np.maximum(1.0 / _ERROR_BUCKETS, first_weight)
@@ -116,6 +126,7 @@ def observe(
     after = Model(
         model.buckets + 1.0,
         level + np.maximum(_LEVEL_WEIGHT, first_weight) * miss,
+        base + np.maximum(_BASE_WEIGHT, first_weight) * (average - formerly),
         model.error + error_weight * (np.minimum(away, most_away) - model.error),
         np.minimum(low, lowest),
         np.maximum(high, highest),
