@@ -23,6 +23,8 @@ _BUCKETS_IN_DAY = 86400 // BUCKET_SECONDS
 _METRICS = 6
 _BROAD_LIMIT = 0.91
 _USUAL_SPREADS = 6.0
+# Where nothing ever moves, whatever moves would be far beyond what is usual.
+_LEAST_USUAL = 0.2
 _NEW_LIMIT = 0.03
 _MOST_NOVELTY = 0.05
 _DRIFT_LIMIT = 0.65
@@ -34,7 +36,6 @@ _RAISED_HALF_LIFE_BUCKETS = 30.0 * _BUCKETS_IN_DAY
 _USUAL_BUCKETS = 14.0 * _BUCKETS_IN_DAY
 _SETTLED_BUCKETS = 48
 _MOST_SPREADS = 4.0
-_TINY = 1e-9
 
 
 class Usual(NamedTuple):
@@ -79,7 +80,8 @@ def judge(
     # One metric of many that is new by however much is a story of that metric, not of the host.
     new = _sum_of_largest(np.minimum(surprise.novelty, _MOST_NOVELTY)) / those
     drift = _sum_of_largest(surprise.drift) / those
-    broad_limit = np.sqrt(_BROAD_LIMIT * (usual.mean + _USUAL_SPREADS * usual.spread + _TINY))
+    own = np.maximum(usual.mean + _USUAL_SPREADS * usual.spread, _LEAST_USUAL)
+    broad_limit = np.sqrt(_BROAD_LIMIT * own)
     scores = np.stack(
         (
             np.where(usual.buckets < WARM_UP_BUCKETS + _SETTLED_BUCKETS, 0.0, broad / broad_limit),
