@@ -17,7 +17,7 @@ export const EVENT_TYPES = {
   disk_health: { title: "Disk fails", value: String },
   host_down: { title: "Host is silent", value: duration },
   host_cloned: { title: "Two hosts use one key", value: String },
-  deviation: { title: "Unlike its own past", value: String },
+  deviation: { title: "Unlike what is usual", value: (score) => `${score.toFixed(1)} times` },
 };
 
 /** Return title and formatter of an event type, also of one that this page does not know. */

@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Unit = Literal["percent", "points", "seconds", "intervals"]
+Unit = Literal["percent", "points", "seconds", "intervals", "hours", "times"]
 Severity = Literal["low", "medium", "high", "critical"]
 
 
@@ -92,6 +92,13 @@ TYPES: Mapping[str, PolicyType] = MappingProxyType(
         ),
         "service_down": _type("service", opens_after_seconds=_seconds(0), hold_seconds=_seconds(0)),
         "disk_health": _type("disk or mount", hold_seconds=_seconds(0)),
+        "disk_forecast": _type(
+            "mount",
+            limit=Bounds(24, 1, 168, "hours"),
+            opens_after_seconds=_seconds(600),
+            hold_seconds=_seconds(0),
+        ),
+        "deviation": _type(limit=Bounds(1, 0.5, 10, "times"), hold_seconds=_seconds(0)),
         "host_down": _type(limit=Bounds(3, 2, 1000, "intervals"), opens_after_seconds=_seconds(30, minimum=10)),
     }
 )

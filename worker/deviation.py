@@ -21,6 +21,7 @@ from worker.detection.deviation.metrics import METRICS, PLACES
 from worker.detection.limits import DEFAULTS
 from worker.event_rows import write_events
 from worker.listener import DUTIES
+from worker.policies import limits_of
 from worker.rollups import GRACE_SECONDS
 from worker.unusual import DEVIATION, Lane, decode, encode, look
 
@@ -70,15 +71,22 @@ def _look_at(connection: Connection, lane: int, closed_until: float) -> set[int]
     slot = slot_of(start_at)
     season = np.frombuffer(deviations.read_season(connection, lane, slot), "<f4").reshape(-1, len(METRICS))
     groups = [np.array([deviations.place_of(host) for host in group]) for group in deviations.tagged(connection, lane)]
+    limits = limits_of(connection, ids.tolist())
+    id_of = {deviations.place_of(host_id): host_id for host_id in ids.tolist()}
+    limit_of = {place: limits.of_host(row).of(DEVIATION) for row, place in enumerate(id_of)}
     known = Lane(
         unpack(held.memory, size, len(METRICS)),
         grown(season, size),
         decode(held.tracks),
         groups,
-        frozenset(deviations.place_of(host.id) for host in watched if host.unwatched),
+        [limit_of.get(place, DEFAULTS[DEVIATION]) for place in range(size)],
+        frozenset(
+            place
+            for host, (place, limit) in zip(watched, limit_of.items(), strict=True)
+            if host.unwatched or not limit.enabled
+        ),
     )
-    looked = look(known, bucket, METRICS, DEFAULTS[DEVIATION], start_at)
-    id_of = dict(zip((deviations.place_of(host.id) for host in watched), ids.tolist(), strict=True))
+    looked = look(known, bucket, METRICS, start_at)
     changes = [(id_of[change.host], change) for change in looked.changes]
     write_events(connection, changes)
     after = held._replace(until=start_at + FIVE_MINUTES, memory=pack(looked.memory), tracks=encode(looked.tracks))

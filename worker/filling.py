@@ -22,9 +22,11 @@ from store.filesystems import (
     subject,
 )
 from wire.snapshot import Filesystem, Unreadable, decode_filesystems
+from wire.text import storable
 from worker.detection.evidence import filesystem_evidence
 from worker.detection.finding import Finding, Severity, Verdict
 from worker.detection.forecast import FULL_PERCENT, Forecast, forecast, is_stirring, may_fill
+from worker.detection.host_limits import BatchLimits, HostLimits
 from worker.detection.limits import Limit
 from worker.evaluation import EventChange, event_change
 from worker.events import Step, Track, advance, decode_tracks, encode_tracks
@@ -60,26 +62,28 @@ class _Host(NamedTuple):
     """A host with news: its history, laid out as its filesystems are now, and these."""
 
     held: Held
+    limits: HostLimits
     at: int
     mounts: bytes
     points: bytes
     filesystems: Sequence[Filesystem]
 
 
-def look(hosts: Sequence[Held], limit: Limit, now: float) -> Looked:
+def look(hosts: Sequence[Held], limits: BatchLimits, now: float) -> Looked:
     """Add the latest details of hosts to their histories, forecast, and advance their events.
 
-    ``limit`` is in hours. Of details that cannot be read, or that were looked at before, nothing comes.
+    ``limits`` are those of the hosts, in their order, in hours. Of details that cannot be read, or that were looked at
+    before, nothing comes.
     """
     looked = Looked()
     alike: defaultdict[int, list[_Host]] = defaultdict(list)
-    for held in hosts:
+    for place, held in enumerate(hosts):
         if held.unwatched:
             _end(looked, held, now)
-        elif (host := _with_news(held, now)) is not None:
+        elif (host := _with_news(held, limits.of_host(place), now)) is not None:
             alike[len(host.filesystems)].append(host)
     for mounts, some in alike.items():
-        _look_at(looked, some, mounts, limit)
+        _look_at(looked, some, mounts)
     return looked
 
 
@@ -93,7 +97,7 @@ def _end(looked: Looked, held: Held, now: float) -> None:
     looked.rows.append(Row(held.host_id, held.mounts, held.points, now, encode_tracks(list(events.tracks.values()))))
 
 
-def _with_news(held: Held, now: float) -> _Host | None:
+def _with_news(held: Held, limits: HostLimits, now: float) -> _Host | None:
     try:
         filesystems = decode_filesystems(held.details)
     except Unreadable:
@@ -110,7 +114,7 @@ def _with_news(held: Held, now: float) -> _Host | None:
     size = point_type(len(once)).itemsize
     if points and int.from_bytes(points[-size : 4 - size], "little") == at:
         return None
-    return _Host(held, at, mounts, points, list(once.values()))
+    return _Host(held, limits, at, mounts, points, list(once.values()))
 
 
 def _laid_out_anew(points: bytes, before: list[str], mounts: list[str]) -> bytes:
@@ -125,7 +129,7 @@ def _laid_out_anew(points: bytes, before: list[str], mounts: list[str]) -> bytes
     return new.tobytes()
 
 
-def _look_at(looked: Looked, hosts: Sequence[_Host], mounts: int, limit: Limit) -> None:
+def _look_at(looked: Looked, hosts: Sequence[_Host], mounts: int) -> None:
     """Look at hosts with so many mounts each."""
     points, counts = _kept(*_appended(hosts, mounts))
     ends = np.cumsum(counts)
@@ -146,7 +150,7 @@ def _look_at(looked: Looked, hosts: Sequence[_Host], mounts: int, limit: Limit) 
             events, subjects = _Events(host.held.host_id, _tracks(host.held)), _subjects(host.filesystems)
             for part, of_part in enumerate(subjects):
                 foreseen = forecasts.get((place, part))
-                events.see(host, part, of_part, float(latest[place, part]), foreseen, limit)
+                events.see(host, part, of_part, float(latest[place, part]), foreseen)
             events.end_all_but(subjects, host.at)
             looked.changes += events.changes
             tracks = encode_tracks(list(events.tracks.values()))
@@ -242,12 +246,16 @@ class _Events:
         self.changes: list[tuple[int, EventChange]] = []
         self._host_id = host_id
 
-    def see(self, host: _Host, part: int, name: str, latest: float, foreseen: _Foreseen | None, limit: Limit) -> None:
+    def see(self, host: _Host, part: int, name: str, latest: float, foreseen: _Foreseen | None) -> None:
         """Advance the event of one part of the host's filesystems."""
         if foreseen is None and name not in self.tracks:
             return
+        limit = host.limits.of(DISK_FORECAST, storable(host.filesystems[part // PARTS].mount))
+        if not limit.enabled:
+            self._end(name, host.at)
+            return
         value = None if foreseen is None or foreseen.hours == np.inf else 3600.0 * foreseen.hours
-        finding = Finding(name, _verdict(latest, foreseen, limit), value, _SEVERITY)
+        finding = Finding(name, _verdict(latest, foreseen, limit), value, limit.severity or _SEVERITY)
         step = advance(DISK_FORECAST, self.tracks.get(name), finding, _in_seconds(limit, finding), host.at)
         evidence = {} if foreseen is None else _evidence(host, part, foreseen)
         self._apply(name, step, evidence)
@@ -255,6 +263,10 @@ class _Events:
     def end_all_but(self, subjects: Sequence[str], now: float) -> None:
         """Resolve the events of what is gone."""
         for name in self.tracks.keys() - set(subjects):
+            self._end(name, now)
+
+    def _end(self, name: str, now: float) -> None:
+        if name in self.tracks:
             self._apply(name, advance(DISK_FORECAST, self.tracks[name], _GONE, _AT_ONCE, now), {})
 
     def _apply(self, name: str, step: Step, evidence: Mapping[str, Any]) -> None:

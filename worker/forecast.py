@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Engine
 from store import filesystems, leases, script_jobs
 from store.engine import reading, writing
 from wire import keys
-from worker.detection.limits import DEFAULTS
 from worker.event_rows import write_events
 from worker.filling import DISK_FORECAST, POINT_SECONDS, look
 from worker.listener import DUTIES
+from worker.policies import limits_of
 
 # The child that does it drains nothing meanwhile.
 _MOST_SECONDS = 1.0
@@ -58,7 +58,7 @@ def _look_through(
     connection: Connection, lane: int, remedy_of: Mapping[str, str], now: float, done: Forecasted
 ) -> None:
     hosts = filesystems.read_lane(connection, lane, now)
-    looked = look(hosts, DEFAULTS[DISK_FORECAST], now)
+    looked = look(hosts, limits_of(connection, [host.host_id for host in hosts]), now)
     filesystems.write(connection, looked.rows)
     write_events(connection, looked.changes)
     in_trouble = {host for host, change in looked.changes if change.is_new or change.reopens}

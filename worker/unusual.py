@@ -44,8 +44,10 @@ class Lane:
     tracks: Mapping[int, list[Track]]
     groups: Sequence[np.ndarray[Any, np.dtype[np.intp]]]
     """The places of the hosts of each tag."""
+    limits: Sequence[Limit]
+    """By place."""
     unwatched: frozenset[int]
-    """Places of hosts that are paused or revoked: their events end."""
+    """Places of hosts that are paused or revoked, or for which deviation is switched off: their events end."""
 
 
 def encode(tracks: Mapping[int, list[Track]]) -> bytes | None:
@@ -58,14 +60,14 @@ def decode(blob: bytes | None) -> dict[int, list[Track]]:
     return {} if blob is None else _decoder.decode(blob)
 
 
-def look(lane: Lane, bucket: Bucket, names: Sequence[str], limit: Limit, start_at: float) -> Looked:
+def look(lane: Lane, bucket: Bucket, names: Sequence[str], start_at: float) -> Looked:
     """Return what the bucket that starts then makes of a lane; ``names`` are those of the metrics.
 
     Never more than one deviation of a host is open: its subject is the metric that stood out when it opened.
     """
     memory, season, detected = detect(lane.memory, lane.season, bucket, list(lane.groups))
     at = start_at + BUCKET_SECONDS
-    odd = np.flatnonzero(detected.deviation.score > limit.value).tolist()
+    odd = np.flatnonzero(detected.deviation.score > np.array([limit.value for limit in lane.limits])).tolist()
     tracks: dict[int, list[Track]] = {}
     changes: list[EventChange] = []
     for place in sorted({*odd, *lane.tracks}):
@@ -73,7 +75,7 @@ def look(lane: Lane, bucket: Bucket, names: Sequence[str], limit: Limit, start_a
         if place in lane.unwatched:
             changes += [event_change(place, track, "resolved") for track in mine if track.state == "open"]
             continue
-        kept, changed = _advanced(mine, place, detected, lane.memory, names, limit, at)
+        kept, changed = _advanced(mine, place, detected, lane.memory, names, lane.limits[place], at)
         changes += changed
         if kept:
             tracks[place] = kept
@@ -98,7 +100,7 @@ def _advanced(
     under_way = next((track for track in tracks if track.state != "resolved"), None)
     subject = leading if under_way is None else under_way.subject
     verdict = Verdict.BREACH if score > limit.value else Verdict.CLEAR
-    severity: Severity = "medium" if score >= _MEDIUM_FROM * limit.value else "low"
+    severity: Severity = limit.severity or ("medium" if score >= _MEDIUM_FROM * limit.value else "low")
     kept: list[Track] = []
     changes: list[EventChange] = []
     known = {track.subject: track for track in tracks}

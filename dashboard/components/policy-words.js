@@ -7,7 +7,7 @@ const NAMES = {
   clear_margin: "clears below by",
   hold_seconds: "held for",
 };
-const UNITS = { percent: " %", points: " points", seconds: " s", intervals: " intervals" };
+const UNITS = { percent: " %", points: " points", seconds: " s", intervals: " intervals", hours: " hours", times: " times" };
 
 /** Return the label of a setting's field. */
 export function labelOf(setting) {

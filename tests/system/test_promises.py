@@ -25,6 +25,7 @@ from worker.inbox import Inbox
 from worker.remedies.templates import load_all
 from worker.script_jobs import remedy_of
 from worker.tasks import Station
+from worker.unusual import DEVIATION
 
 TEMPLATES = load_all()
 DOCS = Path(__file__).parents[2] / "docs"
@@ -60,7 +61,13 @@ def test_every_metric_is_in_the_docs_as_it_is_in_the_catalogue() -> None:
 
 
 def test_every_rule_is_in_the_docs() -> None:
-    in_code = {*(rule.type for rule in RULES), HOST_DOWN, DISK_FORECAST, *(kind.type for kind in conduct.KINDS)}
+    in_code = {
+        *(rule.type for rule in RULES),
+        HOST_DOWN,
+        DISK_FORECAST,
+        DEVIATION,
+        *(kind.type for kind in conduct.KINDS),
+    }
     assert {row[0].strip("`") for row in table("rules.md")} == in_code
 
 
@@ -87,7 +94,14 @@ def test_the_figures_of_the_life_of_an_event_in_the_docs_are_those_of_the_code()
 
 
 def test_what_policies_can_set_is_in_the_docs_with_its_bounds_and_defaults() -> None:
-    units = {"percent": "%", "points": "points", "seconds": "s", "intervals": "intervals"}
+    units = {
+        "percent": "%",
+        "points": "points",
+        "seconds": "s",
+        "intervals": "intervals",
+        "hours": "hours",
+        "times": "times",
+    }
 
     def told_of(bounds: Bounds) -> str:
         return f"{bounds.minimum:g} to {bounds.maximum:.0f} {units[bounds.unit]}, {bounds.default:g}"

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from store.filesystems import Held, decode_mounts, point_type
 from tests.worker.conftest import NOW
 from wire.snapshot import Details, Filesystem, encode_details
-from worker.detection.limits import DEFAULTS
-from worker.filling import DISK_FORECAST, look
+from worker.detection.host_limits import NO_POLICIES
+from worker.filling import look
 
 STORIES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "forecasts.toml").read_text())["story"]
-LIMIT = DEFAULTS[DISK_FORECAST]
 VISIT_SECONDS = 311.0
 """Lanes are visited by a ring of 30 seconds."""
 
@@ -61,7 +60,7 @@ def live(hosts: Sequence[Simulated], hours: float) -> None:
         hour = visit * VISIT_SECONDS / 3600
         now = NOW + 3600 * hour
         held = [one for host in hosts if (one := host.held(hour, now))]
-        looked = look(held, LIMIT, now)
+        looked = look(held, NO_POLICIES, now)
         for row in looked.rows:
             host = by_id[row.host_id]
             host.mounts, host.points, host.next_at, host.tracks = row.mounts, row.points, row.next_at, row.tracks

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from wire.metrics import CATALOGUE
 from wire.text import storable, visible
 from worker.explanation import programs
 from worker.explanation.case import Case, Usual
@@ -18,6 +19,7 @@ _MOST_TOLD = 2
 # Details of another time say nothing of the event.
 _NEAR_SECONDS = 900.0
 _LONGEST_REASON = 200
+_UNITS = {metric.name: metric.unit for metric in CATALOGUE}
 
 
 class Explanation(NamedTuple):
@@ -184,6 +186,44 @@ def _host_flooding(case: Case) -> str:
     return f"This host has pushed more than any collector does {_since(case)}{count}"
 
 
+def _deviation(case: Case) -> str:
+    metrics = [metric for metric in case.evidence.get("metrics") or () if isinstance(metric, Mapping)]
+    told = [_metric(case, metric) for metric in metrics[:_MOST_METRICS]]
+    more = len(metrics) - len(told)
+    told += [f"and {more} more"] if more > 0 else []
+    how = _DEVIATES.get(str(case.evidence.get("kind")), _DEVIATES["broad"])
+    return f"The host {how} {_since(case)}" + (f": {', '.join(told)}" if told else "")
+
+
+def _metric(case: Case, metric: Mapping[str, Any]) -> str:
+    """Return what a metric was and what it was expected to be; or where it had been, when it left that."""
+    name = str(metric.get("name"))
+    shown = _SHOWN.get(_UNITS.get(name, "1"), number)
+    seen, expected = _figure(metric, "seen"), _figure(metric, "expected")
+    least, most = _figure(metric, "lowest_before"), _figure(metric, "highest_before")
+    if seen is None:
+        return quoted(name)
+    if case.evidence.get("kind") == "new" and least is not None and most is not None:
+        return f"{quoted(name)} at {shown(seen)}, before {shown(least)} to {shown(most)}"
+    return f"{quoted(name)} at {shown(seen)}" + ("" if expected is None else f" where {shown(expected)} is expected")
+
+
+_MOST_METRICS = 3
+_DEVIATES: Mapping[str, str] = {
+    "broad": "has been far from what is usual for it",
+    "new": "has been where it never was before",
+    "drift": "has stayed away from what is usual for it",
+    "peers": "has been unlike its peers",
+}
+_SHOWN: Mapping[str, Callable[[float], str]] = {
+    "percent": percent,
+    "bytes": size,
+    "bytes/s": lambda value: f"{size(value)}/s",
+    "1/s": lambda value: f"{number(value, 1)} a second",
+}
+"""How a figure is said, by its unit."""
+
+
 def _figures(case: Case) -> str:
     subject = f" of {quoted(case.subject)}" if case.subject else ""
     at = "" if case.value is None else f" at {number(case.value)}"
@@ -204,6 +244,7 @@ _FACTS: Mapping[str, Callable[[Case], str]] = {
     "host_down": _host_down,
     "host_cloned": _host_cloned,
     "host_flooding": _host_flooding,
+    "deviation": _deviation,
 }
 
 

@@ -15,6 +15,7 @@ from worker.explanation.case import Case, Usual, View
 from worker.explanation.sentence import explain
 
 MIDNIGHT = 1_799_971_200.0
+MIB = 2.0**20
 GIB = 2.0**30
 
 
@@ -140,6 +141,47 @@ CASES = {
         "`/var` will be full in about 5 h (3 h 20 min to 10 h) at its present growth of 1.5 GiB an hour "
         "since 04:00 UTC.",
     ),
+    "a host unlike its own past": (
+        case(
+            "deviation",
+            1.6,
+            1,
+            subject="network_receive_bytes_per_second",
+            evidence={
+                "kind": "broad",
+                "metrics": [
+                    {"name": "network_receive_bytes_per_second", "seen": 42.0 * MIB, "expected": 3.0 * MIB},
+                    {"name": "cpu_user_percent", "seen": 61.04, "expected": 8.0},
+                    {"name": "threads", "seen": 900.0, "expected": 250.0},
+                    {"name": "load_1", "seen": 9.0, "expected": 0.5},
+                ],
+            },
+        ),
+        "The host has been far from what is usual for it since 10:02 UTC: `network_receive_bytes_per_second` at "
+        "42 MiB/s where 3 MiB/s is expected, `cpu_user_percent` at 61 % where 8 % is expected, `threads` at 900 where "
+        "250 is expected, and 1 more.",
+    ),
+    "a host that is where it never was": (
+        case(
+            "deviation",
+            2.0,
+            1,
+            subject="tcp_connections",
+            evidence={
+                "kind": "new",
+                "metrics": [
+                    {
+                        "name": "tcp_connections",
+                        "seen": 5000.0,
+                        "expected": 40.0,
+                        "lowest_before": 12.0,
+                        "highest_before": 90.0,
+                    }
+                ],
+            },
+        ),
+        "The host has been where it never was before since 10:02 UTC: `tcp_connections` at 5,000, before 12 to 90.",
+    ),
     "a process that holds much memory": (
         case(
             "process_memory_high",
@@ -210,8 +252,8 @@ CASES = {
         "1,234 of its entries were passed over at first.",
     ),
     "a type that nobody wrote a sentence for": (
-        case("deviation", 7.25, 3, subject="load_1", evidence={"reason": "far above what it was", "x": [1]}),
-        "Deviation of `load_1` at 7.25 (limit 3) since 10:02 UTC: far above what it was.",
+        case("fan_stopped", 7.25, 3, subject="load_1", evidence={"reason": "far above what it was", "x": [1]}),
+        "Fan stopped of `load_1` at 7.25 (limit 3) since 10:02 UTC: far above what it was.",
     ),
     "details of another time say nothing": (
         case("cpu_high", 97, 85, view=host("12:00", process("stress", 4711, "10:01", cpu_percent=190))),
