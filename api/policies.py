@@ -168,17 +168,17 @@ def preview_policy(asked: PreviewBody) -> Response:
     return answer(_preview_document(decode_preview(done)))
 
 
-@blueprint.get("/<policy_id>")
+@blueprint.get("/<int:policy_id>")
 @operation()
-def show_policy(policy_id: str) -> Response:
+def show_policy(policy_id: int) -> Response:
     """Show one policy as it is."""
     with reading(context().engine) as connection:
         return answer(_document(_in_force(connection, policy_id)))
 
 
-@blueprint.put("/<policy_id>")
+@blueprint.put("/<int:policy_id>")
 @operation(body=ChangeBody)
-def change_policy(asked: ChangeBody, policy_id: str) -> Response:
+def change_policy(asked: ChangeBody, policy_id: int) -> Response:
     """Replace what a policy sets; it holds from the next drain on."""
     with writing(context().engine) as connection:
         before = _in_force(connection, policy_id)
@@ -186,17 +186,17 @@ def change_policy(asked: ChangeBody, policy_id: str) -> Response:
         return answer(_document(_saved(connection, before, settings, asked.version)))
 
 
-@blueprint.delete("/<policy_id>")
+@blueprint.delete("/<int:policy_id>")
 @operation()
-def remove_policy(policy_id: str) -> Response:
+def remove_policy(policy_id: int) -> Response:
     """Remove a policy; its versions stay."""
     with writing(context().engine) as connection:
         return answer(_document(_saved(connection, _in_force(connection, policy_id), None, None)))
 
 
-@blueprint.get("/<policy_id>/versions")
+@blueprint.get("/<int:policy_id>/versions")
 @operation(query=VersionsQuery)
-def list_versions(asked: VersionsQuery, policy_id: str) -> Response:
+def list_versions(asked: VersionsQuery, policy_id: int) -> Response:
     """List a policy's versions, also a removed one's, the newest first: what each set, when, and by whom."""
     before = None if asked.cursor is None else read_cursor(asked.cursor, Version)
     with reading(context().engine) as connection:
@@ -206,9 +206,9 @@ def list_versions(asked: VersionsQuery, policy_id: str) -> Response:
     return listing([_document(one) for one in shown], write_cursor(shown[-1].version) if found != shown else None)
 
 
-@blueprint.get("/<policy_id>/versions/<version>")
+@blueprint.get("/<int:policy_id>/versions/<version>")
 @operation()
-def show_version(policy_id: str, version: str) -> Response:
+def show_version(policy_id: int, version: str) -> Response:
     """Show a policy as it was at one of its versions."""
     number = id_in_path(version)
     with reading(context().engine) as connection:
@@ -281,15 +281,15 @@ def _saved(connection: Connection, before: Policy, settings: Settings | None, ve
         ) from None
 
 
-def _in_force(connection: Connection, policy_id: str) -> Policy:
+def _in_force(connection: Connection, policy_id: int) -> Policy:
     policy = _known(connection, policy_id)
     if policy.settings is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"policy {policy.id} was removed: its versions are still there")
     return policy
 
 
-def _known(connection: Connection, policy_id: str) -> Policy:
-    wanted = id_in_path(policy_id)
+def _known(connection: Connection, policy_id: int) -> Policy:
+    wanted = id_in_path(str(policy_id))
     policy = None if wanted is None else policies.find(connection, wanted)
     if policy is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no policy has the id {policy_id!r}")

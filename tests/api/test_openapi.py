@@ -50,7 +50,7 @@ def _routes(described: dict[str, Any]) -> Iterator[Route]:
 
 def test_every_route_is_described(client: FlaskClient, described: dict[str, Any]) -> None:
     served = {
-        (method, rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}"))
+        (method, rule.rule.replace("<path:", "<").replace("<int:", "<").replace("<", "{").replace(">", "}"))
         for rule in client.application.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

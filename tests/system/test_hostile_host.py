@@ -165,6 +165,8 @@ def test_the_page_shows_it_and_runs_nothing_of_it(up: Up, host: str, browsers: B
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: complaints.append(dialog.message))
     open_page(up, host, page)
+    # All of them are one incident.
+    page.get_by_role("region", name="Open events", exact=True).get_by_text("Events", exact=True).click()
     for part in ("Open events", "Bottleneck", "Top processes"):
         shown = page.get_by_role("region", name=part, exact=True)
         expect(shown.get_by_text("<script>window.pwned=1</script>").first).to_be_visible()
