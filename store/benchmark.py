@@ -5,10 +5,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, func, insert, make_url, select
+from sqlalchemy import Connection, case, delete, func, insert, make_url, select, update
 
 from store.engine import connect
-from store.schema import dead_letters, events, host_state, hosts, scripts, snapshots
+from store.schema import (
+    dead_letters,
+    deviation_lanes,
+    duties,
+    events,
+    filesystem_history,
+    filesystem_lanes,
+    host_state,
+    hosts,
+    scripts,
+    snapshots,
+)
 from wire.entry import KEY_BYTES
 from wire.metrics import NAMES
 
@@ -48,6 +59,19 @@ def enroll_simulated(connection: Connection, count: int, now: float) -> None:
         connection.execute(
             insert(host_state), [{"host_id": host_id, "key": secrets.token_bytes(KEY_BYTES)} for host_id in host_ids]
         )
+
+
+def begin_duties_anew(connection: Connection, start_at: float) -> None:
+    """Let no duty have run, and deviations be looked for from the bucket on that starts then, in Unix seconds."""
+    connection.execute(delete(duties))
+    connection.execute(delete(filesystem_history))
+    connection.execute(update(filesystem_lanes).values(read_at=0.0))
+    connection.execute(update(deviation_lanes).values(until=start_at))
+
+
+def hosts_with_filesystems(connection: Connection) -> int:
+    """Count the hosts whose filesystems were looked at."""
+    return connection.scalar(select(func.count()).select_from(filesystem_history)) or 0
 
 
 def version(connection: Connection) -> str:

@@ -24,6 +24,7 @@ import psutil
 import redis
 
 from cli.bench.cpu import cpu_seconds
+from cli.bench.detection import detection_us_per_snapshot
 from cli.bench.fleet import INTERVAL_SECONDS, SimulatedFleet
 from cli.bench.inboxes import Inboxes, wait_until_drained
 from cli.bench.parts import Worker, postgres_pid, running_worker
@@ -87,6 +88,7 @@ class _Pushed:
     """Of Redis."""
     body_bytes: int
     """Of all bodies, without what an entry adds."""
+    last_taken_at: float
 
 
 def run(plan: Plan, environment: Mapping[str, str], say: Say) -> dict[str, Any]:
@@ -117,8 +119,14 @@ def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]
     with reading(engine) as connection:
         found = tally(connection, probe.id, _INCARNATION, plan.rounds)
         database_version = version(connection)
+    say("measuring detection")
+    stack.close()
+    detection = detection_us_per_snapshot(
+        engine, client, plan.hosts, plan.hosts * plan.rounds, plan.processes, pushed.last_taken_at
+    )
     return {
         **figures(plan, seconds, _spent(before, after), pushed.cpu_seconds, found),
+        "detection_us_per_snapshot": detection,
         "body_bytes": round(pushed.body_bytes / (plan.hosts * plan.rounds)),
         "worker_children": children,
         "database_version": database_version,
@@ -132,11 +140,11 @@ def _preload(plan: Plan, hosts: Sequence[EnrolledHost], inboxes: Inboxes, redis_
     """Push all rounds, the last one taken now, and put them aside."""
     fleet = SimulatedFleet(len(hosts), plan.processes)
     before = cpu_seconds(redis_pid)
-    body_bytes = 0
+    body_bytes, last_taken_at = 0, 0.0
 
     def entries(number: int) -> Iterator[tuple[int, bytes]]:
-        nonlocal body_bytes
-        taken_at = time.time() - INTERVAL_SECONDS * (plan.rounds - 1 - number)
+        nonlocal body_bytes, last_taken_at
+        taken_at = last_taken_at = time.time() - INTERVAL_SECONDS * (plan.rounds - 1 - number)
         for host, body in zip(hosts, fleet.bodies(number, taken_at), strict=True):
             body_bytes += len(body)
             yield host.id, seal(host.key, host.id, _INCARNATION, number + 1, time.time(), body)
@@ -146,7 +154,7 @@ def _preload(plan: Plan, hosts: Sequence[EnrolledHost], inboxes: Inboxes, redis_
         inboxes.push(entries(number))
     spent = cpu_seconds(redis_pid) - before
     inboxes.hold_back()
-    return _Pushed(spent, body_bytes)
+    return _Pushed(spent, body_bytes, last_taken_at)
 
 
 def _wait_until_at_work(worker: Worker, probe: EnrolledHost, inboxes: Inboxes, client: redis.Redis) -> None:
