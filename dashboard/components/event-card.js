@@ -1,6 +1,5 @@
 /** One open event. */
 
-import { useContext } from "preact/hooks";
 import { html } from "../html.js";
 import { visibleText } from "../visible.js";
 import { MUTERS, eventType } from "../vocabulary.js";
@@ -10,18 +9,16 @@ import { EventCare } from "./event-care.js";
 import { EventLife } from "./event-life.js";
 import { EventNotes } from "./event-notes.js";
 import { Evidence } from "./evidence.js";
+import { FixScript } from "./fix-script.js";
 import { HostText } from "./host-text.js";
 import { Icon } from "./icon.js";
-import { ScriptContext } from "./script-context.js";
 
 /** What, where, how bad, since when, why, the way to its script, and what to do; `note` is said of it besides. */
 export function EventCard({ event, withHost, onChanged, note = null }) {
-  const open = useContext(ScriptContext);
   const { title, value, withoutPeak } = eventType(event.type);
   const [now, limit, peak] = [event.value, event.limit, event.peak_value].map((one) =>
     one === null ? null : value(one),
   );
-  const ask = () => open({ key: `event ${event.id}`, event });
   return html`<li class="event tone-${event.severity} ${event.muted ? "is-muted" : ""}">
     <div class="event-head">
       <${SeverityBadge} severity=${event.severity} />
@@ -53,17 +50,7 @@ export function EventCard({ event, withHost, onChanged, note = null }) {
     ${event.explanation && html`<p class="event-explanation"><${HostText} text=${event.explanation} limit=${600} /></p>`}
     <div class="event-foot">
       <${Evidence} evidence=${event.evidence} />
-      ${
-        event.script_id !== null &&
-        html`<button
-        type="button"
-        class="small primary"
-        onClick=${ask}
-        aria-label="Fix script for ${visibleText(title)}, ${visibleText(event.subject, 40)}"
-      >
-        <${Icon} name="script" />Fix script
-      </button>`
-      }
+      <${FixScript} event=${event} />
     </div>
     <${EventNotes} event=${event} />
     ${event.state === "open" && html`<${EventCare} event=${event} onChanged=${onChanged} />`}

@@ -10,13 +10,14 @@ import { eventType } from "../vocabulary.js";
 import { Ago } from "./ago.js";
 import { SeverityBadge } from "./badges.js";
 import { EventCard } from "./event-card.js";
+import { FixScript } from "./fix-script.js";
 import { HostText } from "./host-text.js";
 import { Icon } from "./icon.js";
 import { Loaded } from "./notice.js";
 
 const MOST_MEMBERS = 100;
 
-/** What happened, where, how much of it, and on demand each of its events. */
+/** What happened, where, how much of it, why, the way to its script, and on demand each of its events. */
 export function IncidentCard({ incident, withHost, onChanged }) {
   const [isShown, setShown] = useState(false);
   const { cause } = incident;
@@ -41,10 +42,14 @@ export function IncidentCard({ incident, withHost, onChanged }) {
         ${incident.host === null && html` on <${HostText} text=${cause.host} />`}
       </span>
     </p>
-    <details class="evidence" onToggle=${(event) => setShown(event.target.open)}>
-      <summary>Events</summary>
-      ${isShown && html`<${Members} incident=${incident} onChanged=${onChanged} />`}
-    </details>
+    ${cause.explanation && html`<p class="event-explanation"><${HostText} text=${cause.explanation} limit=${600} /></p>`}
+    <div class="event-foot">
+      <details class="evidence" onToggle=${(event) => setShown(event.target.open)}>
+        <summary>Events</summary>
+        ${isShown && html`<${Members} incident=${incident} onChanged=${onChanged} />`}
+      </details>
+      ${incident.host !== null && !isShown && html`<${FixScript} event=${cause} />`}
+    </div>
   </li>`;
 }
 
