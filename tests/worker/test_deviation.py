@@ -12,11 +12,19 @@ from store.enrollment import enroll
 from store.schema import deviation_lanes, events, hosts, tags
 from tests.worker.conftest import NOW
 from wire.metrics import INDEX, NAMES
+from worker.detection.deviation import score
 from worker.detection.deviation.metrics import METRICS
 from worker.deviation import look_for_deviations
 
 BUSY = ("cpu_user_percent", "load_1", "memory_percent", "threads", "tcp_connections", "context_switches_per_second")
 USUAL = {name: 10.0 + place for place, name in enumerate(METRICS)}
+
+
+@pytest.fixture(autouse=True)
+def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a host's own history be told of after ten hours: these are tests of the duty, days of buckets take long."""
+    monkeypatch.setattr(score, "SILENT_BUCKETS", 120)
+    monkeypatch.setattr(score, "YOUNG_BUCKETS", 120)
 
 
 def usual_day(hosts_there: int, buckets: int) -> NDArray[np.float32]:

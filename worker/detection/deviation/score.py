@@ -21,6 +21,8 @@ KINDS = ("broad", "new", "drift", "peers")
 
 _BUCKETS_IN_DAY = 86400 // BUCKET_SECONDS
 _METRICS = 6
+# One metric of many that is far off, or new, by however much is a story of that metric, not of the host.
+_MOST_DISTANCE = 1.6
 _BROAD_LIMIT = 0.91
 _USUAL_SPREADS = 6.0
 # Where nothing ever moves, whatever moves would be far beyond what is usual.
@@ -29,6 +31,8 @@ _NEW_LIMIT = 0.03
 _MOST_NOVELTY = 0.05
 _DRIFT_LIMIT = 0.65
 _PEERS_LIMIT = 1.0
+SILENT_BUCKETS = _BUCKETS_IN_DAY
+"""Before a host was seen at every time of the day, nothing is said of its own history."""
 YOUNG_BUCKETS = 2 * _BUCKETS_IN_DAY
 """For so long a host is compared with its peers, and from then on with its own season."""
 _RAISED_TO = 0.9
@@ -75,19 +79,19 @@ def judge(
     ``from_peers`` is (H, M), see ``peers.distance_from_peers``. ``metrics_seen`` is (H,): a host with few metrics has
     no broad deviation, and no others to make a mean with.
     """
-    broad = _sum_of_largest(surprise.distance) / np.float32(_METRICS)
+    broad = _sum_of_largest(np.minimum(surprise.distance, _MOST_DISTANCE)) / np.float32(_METRICS)
     those = np.clip(metrics_seen, 1, _METRICS).astype(np.float32)
-    # One metric of many that is new by however much is a story of that metric, not of the host.
     new = _sum_of_largest(np.minimum(surprise.novelty, _MOST_NOVELTY)) / those
     drift = _sum_of_largest(surprise.drift) / those
     own = np.maximum(usual.mean + _USUAL_SPREADS * usual.spread, _LEAST_USUAL)
     broad_limit = np.sqrt(_BROAD_LIMIT * own)
+    is_young = usual.buckets < YOUNG_BUCKETS
     scores = np.stack(
         (
-            np.where(usual.buckets < WARM_UP_BUCKETS + _SETTLED_BUCKETS, 0.0, broad / broad_limit),
-            new / _NEW_LIMIT,
-            drift / np.maximum(_DRIFT_LIMIT, usual.raised),
-            np.where(usual.buckets < YOUNG_BUCKETS, _sum_of_largest(from_peers) / _METRICS / _PEERS_LIMIT, 0.0),
+            np.where(is_young, 0.0, broad / broad_limit),
+            np.where(usual.buckets < SILENT_BUCKETS, 0.0, new / _NEW_LIMIT),
+            np.where(is_young, 0.0, drift / np.maximum(_DRIFT_LIMIT, usual.raised)),
+            np.where(is_young, _sum_of_largest(from_peers) / _METRICS / _PEERS_LIMIT, 0.0),
         )
     )
     kind = scores.argmax(axis=0)
