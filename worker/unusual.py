@@ -33,6 +33,7 @@ class Looked(NamedTuple):
     """By the host's place."""
     changes: list[EventChange]
     """``host`` is the host's place."""
+    detected: Detected
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,19 @@ def decode(blob: bytes | None) -> dict[int, list[Track]]:
 
 
 def look(lane: Lane, bucket: Bucket, names: Sequence[str], start_at: float) -> Looked:
-    """Return what the bucket that starts then makes of a lane; ``names`` are those of the metrics.
+    """Return what the bucket that starts then makes of a lane; ``names`` are those of the metrics."""
+    memory, season, detected = detect(lane.memory, lane.season, bucket, list(lane.groups))
+    tracks, changes = follow(lane, detected, names, start_at + BUCKET_SECONDS)
+    return Looked(memory, season, tracks, changes, detected)
+
+
+def follow(
+    lane: Lane, detected: Detected, names: Sequence[str], at: float
+) -> tuple[dict[int, list[Track]], list[EventChange]]:
+    """Return the tracks after a bucket that ended then, and what changed of the events.
 
     Never more than one deviation of a host is open: its subject is the metric that stood out when it opened.
     """
-    memory, season, detected = detect(lane.memory, lane.season, bucket, list(lane.groups))
-    at = start_at + BUCKET_SECONDS
     odd = np.flatnonzero(detected.deviation.score > np.array([limit.value for limit in lane.limits])).tolist()
     tracks: dict[int, list[Track]] = {}
     changes: list[EventChange] = []
@@ -79,7 +87,7 @@ def look(lane: Lane, bucket: Bucket, names: Sequence[str], start_at: float) -> L
         changes += changed
         if kept:
             tracks[place] = kept
-    return Looked(memory, season, tracks, changes)
+    return tracks, changes
 
 
 def _advanced(

@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.arguments import interval, minutes, whole_number
 from cli.bench.api import command as api
+from cli.bench.detect import command as detect
 from cli.bench.faults import command as faults
 
 
@@ -85,6 +86,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=0,
         metavar="P",
         help="that sleep beside those of this machine (default: %(default)s)",
+    )
+    detect.add_arguments(
+        bench("detect", "how good the events of deviation are, on labelled series of other people", _detect)
     )
     faults.add_arguments(
         bench("faults", "that nothing is lost, doubled or invented while every part is made to fail", _faults)
@@ -170,6 +174,10 @@ node_exporter  {beside}"""
 
 def _api(arguments: Namespace, environment: Mapping[str, str]) -> int:
     return api.run(arguments, environment, _speaker())
+
+
+def _detect(arguments: Namespace, environment: Mapping[str, str]) -> int:
+    return detect.run(arguments, environment, _speaker())
 
 
 def _faults(arguments: Namespace, environment: Mapping[str, str]) -> int:

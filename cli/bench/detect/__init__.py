@@ -1,0 +1,1 @@
+"""``bench detect``: how good the events of deviation are, on labelled series."""
