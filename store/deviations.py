@@ -72,10 +72,14 @@ def read_season(connection: Connection, lane: int, slot: int) -> bytes:
     return rows[0][0] if rows else b""
 
 
-def write_lane(connection: Connection, lane: Lane, slot: int, season: bytes) -> None:
-    """Write a lane that this transaction holds, and the slot of the day that was looked at."""
+def write_lane(connection: Connection, lane: Lane) -> None:
+    """Write a lane that this transaction holds."""
     _run(connection, _WRITE, (lane.until, lane.memory, lane.tracks, lane.id))
-    _run(connection, _WRITE_SEASON, (lane.id, slot, season))
+
+
+def write_season(connection: Connection, lane: int, slot: int, season: bytes) -> None:
+    """Write what is remembered of a slot of the day."""
+    _run(connection, _WRITE_SEASON, (lane, slot, season))
 
 
 def _run(connection: Connection, statement: str, given: Sequence[object]) -> list[Any]:

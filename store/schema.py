@@ -155,7 +155,13 @@ deviation_seasons = Table(
     "deviation_seasons",
     metadata,
     Column("lane", Integer, primary_key=True, autoincrement=False),
-    Column("slot", SmallInteger, primary_key=True, autoincrement=False, comment="quarter of an hour of the day, UTC"),
+    Column(
+        "slot",
+        SmallInteger,
+        primary_key=True,
+        autoincrement=False,
+        comment="quarter of an hour of the day, UTC; from 96 on of weekends",
+    ),
     Column("season", LargeBinary, nullable=False, comment="float32 a metric, by place in lane"),
 )
 

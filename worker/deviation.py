@@ -15,8 +15,8 @@ from store import deviations, leases, rollups
 from store.aggregates import FIVE_MINUTES
 from store.engine import reading, writing
 from wire import keys
-from worker.detection.deviation.detector import Bucket, grown, pack, unpack
-from worker.detection.deviation.expectation import slot_of
+from worker.detection.deviation.detector import Bucket, Season, grown, pack, unpack
+from worker.detection.deviation.expectation import DAY_SLOTS, is_weekend, slot_of
 from worker.detection.deviation.metrics import METRICS, PLACES
 from worker.detection.limits import DEFAULTS
 from worker.event_rows import write_events
@@ -69,14 +69,16 @@ def _look_at(connection: Connection, lane: int, closed_until: float) -> set[int]
     size = deviations.place_of(watched[-1].id) + 1 if watched else 0
     bucket = _bucket(connection, ids, size, start_at)
     slot = slot_of(start_at)
-    season = np.frombuffer(deviations.read_season(connection, lane, slot), "<f4").reshape(-1, len(METRICS))
+    # Weekends have slots of their own behind those of the day.
+    slots = (slot, DAY_SLOTS + slot) if is_weekend(start_at) else (slot,)
+    seasons = [_season(connection, lane, one, size) for one in slots]
     groups = [np.array([deviations.place_of(host) for host in group]) for group in deviations.tagged(connection, lane)]
     limits = limits_of(connection, ids.tolist())
     id_of = {deviations.place_of(host_id): host_id for host_id in ids.tolist()}
     limit_of = {place: limits.of_host(row).of(DEVIATION) for row, place in enumerate(id_of)}
     known = Lane(
         unpack(held.memory, size, len(METRICS)),
-        grown(season, size),
+        Season(seasons[0], seasons[-1], np.full(size, is_weekend(start_at))),
         decode(held.tracks),
         groups,
         [limit_of.get(place, DEFAULTS[DEVIATION]) for place in range(size)],
@@ -90,8 +92,14 @@ def _look_at(connection: Connection, lane: int, closed_until: float) -> set[int]
     changes = [(id_of[change.host], change) for change in looked.changes]
     write_events(connection, changes)
     after = held._replace(until=start_at + FIVE_MINUTES, memory=pack(looked.memory), tracks=encode(looked.tracks))
-    deviations.write_lane(connection, after, slot, looked.season.astype("<f4").tobytes())
+    deviations.write_lane(connection, after)
+    for one, season in zip(slots, (looked.season.day, looked.season.weekend), strict=False):
+        deviations.write_season(connection, lane, one, season.astype("<f4").tobytes())
     return {host for host, _ in changes}
+
+
+def _season(connection: Connection, lane: int, slot: int, size: int) -> NDArray[np.float32]:
+    return grown(np.frombuffer(deviations.read_season(connection, lane, slot), "<f4").reshape(-1, len(METRICS)), size)
 
 
 def _bucket(connection: Connection, ids: NDArray[np.int64], size: int, start_at: float) -> Bucket:

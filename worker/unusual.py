@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from worker.detection.deviation.detector import Bucket, Detected, Memory, detect
-from worker.detection.deviation.expectation import BUCKET_SECONDS, Values
+from worker.detection.deviation.detector import Bucket, Detected, Memory, Season, detect
+from worker.detection.deviation.expectation import BUCKET_SECONDS
 from worker.detection.deviation.score import KINDS
 from worker.detection.finding import Finding, Severity, Verdict
 from worker.detection.limits import Limit
@@ -28,7 +28,7 @@ class Looked(NamedTuple):
     """What one bucket made of a lane."""
 
     memory: Memory
-    season: Values
+    season: Season
     tracks: dict[int, list[Track]]
     """By the host's place."""
     changes: list[EventChange]
@@ -41,7 +41,7 @@ class Lane:
     """What is known of a lane before a bucket. A host's place is its row."""
 
     memory: Memory
-    season: Values
+    season: Season
     tracks: Mapping[int, list[Track]]
     groups: Sequence[np.ndarray[Any, np.dtype[np.intp]]]
     """The places of the hosts of each tag."""

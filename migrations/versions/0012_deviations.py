@@ -34,7 +34,7 @@ def upgrade() -> None:
             sa.SmallInteger(),
             autoincrement=False,
             nullable=False,
-            comment="quarter of an hour of the day, UTC",
+            comment="quarter of an hour of the day, UTC; from 96 on of weekends",
         ),
         sa.Column("season", sa.LargeBinary(), nullable=False, comment="float32 a metric, by place in lane"),
         sa.PrimaryKeyConstraint("lane", "slot", name=op.f("pk_deviation_seasons")),

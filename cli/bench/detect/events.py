@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cli.bench.detect.dataset import Series
-from worker.detection.deviation.detector import Bucket, new_memory
-from worker.detection.deviation.expectation import BUCKET_SECONDS, DAY_SLOTS, Values, slot_of
+from worker.detection.deviation.detector import Bucket, Season, new_memory
+from worker.detection.deviation.expectation import BUCKET_SECONDS, DAY_SLOTS, Values, is_weekend, slot_of
 from worker.detection.limits import Limit
 from worker.evaluation import EventChange
 from worker.events import Track
@@ -82,10 +82,10 @@ def _lane(series: list[Series]) -> _Lane:
 def _stepped(lane: _Lane, limits: Sequence[Limit], say: Callable[[str], None]) -> Iterator[Told]:
     hosts, metrics = len(lane.series), _metrics(lane.series[0])
     names = [str(metric) for metric in range(metrics)]
-    bucket_at, slot_at = _aligned(lane)
+    bucket_at, slot_at, weekend_at = _aligned(lane)
     places = np.arange(hosts)
     every = [[limit] * hosts for limit in limits]
-    season = np.zeros((DAY_SLOTS, hosts, metrics), np.float32)
+    season = np.zeros((2, DAY_SLOTS, hosts, metrics), np.float32)
     memory = new_memory(hosts, metrics)
     tracks: list[dict[int, list[Track]]] = [{} for _ in limits]
     score = np.zeros((len(lane.steps), hosts), np.float32)
@@ -96,7 +96,8 @@ def _stepped(lane: _Lane, limits: Sequence[Limit], say: Callable[[str], None]) -
         if step and step % tell_after == 0:
             say(f"  {100 * step / len(lane.steps):.0f} %")
         slot = slot_at[step]
-        known = Lane(memory, season[slot, places], tracks[0], (), every[0], frozenset())
+        of_slot = Season(season[0, slot, places], season[1, slot, places], weekend_at[step])
+        known = Lane(memory, of_slot, tracks[0], (), every[0], frozenset())
         start_at = float(number * BUCKET_SECONDS)
         looked = look(known, Bucket(*bucket_at[:, step]), names, start_at)
         for which, of_hosts in enumerate(every):
@@ -107,7 +108,9 @@ def _stepped(lane: _Lane, limits: Sequence[Limit], say: Callable[[str], None]) -
                 tracks[which], changes = follow(other, looked.detected, names, start_at + BUCKET_SECONDS)
             opened[which] += [(step, change) for change in changes if change.is_new or change.reopens]
         deviation = looked.detected.deviation
-        memory, season[slot, places], score[step] = looked.memory, looked.season, deviation.score
+        memory, score[step] = looked.memory, deviation.score
+        season[0, slot, places] = looked.season.day
+        season[1, slot, places] = np.where(weekend_at[step][:, None], looked.season.weekend, season[1, slot, places])
         leading[step] = np.argsort(-deviation.share, axis=1)[:, :_LEADING]
     for host, one in enumerate(lane.series):
         mine = lane.place_of[host]
@@ -119,15 +122,18 @@ def _stepped(lane: _Lane, limits: Sequence[Limit], say: Callable[[str], None]) -
         )
 
 
-def _aligned(lane: _Lane) -> tuple[Values, NDArray[np.intp]]:
-    """Return average, lowest and highest of each step, host and metric, NaN for nothing, and the hosts' slots."""
+def _aligned(lane: _Lane) -> tuple[Values, NDArray[np.intp], NDArray[np.bool_]]:
+    """Return average, lowest and highest of each step, host and metric, NaN for nothing; the hosts' slots; weekends."""
     shape = (len(lane.steps), len(lane.series))
     bucket_at = np.full((3, *shape, _metrics(lane.series[0])), np.nan, np.float32)
-    slot_at = np.zeros(shape, np.intp)
+    slot_at, weekend_at = np.zeros(shape, np.intp), np.zeros(shape, np.bool_)
     for host, (one, mine) in enumerate(zip(lane.series, lane.place_of, strict=True)):
         bucket_at[:, mine, host] = one.buckets.values
-        slot_at[mine, host] = [slot_of(number * BUCKET_SECONDS) for number in one.buckets.number.tolist()]
-    return bucket_at, slot_at
+        starts = [number * BUCKET_SECONDS for number in one.buckets.number.tolist()]
+        slot_at[mine, host] = [slot_of(start) for start in starts]
+        # Hosts' samples have no dates.
+        weekend_at[mine, host] = [not one.is_host and is_weekend(start) for start in starts]
+    return bucket_at, slot_at, weekend_at
 
 
 def _openings(

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from worker.detection.deviation.detector import Bucket, Memory, new_memory, pack, unpack
-from worker.detection.deviation.expectation import BUCKET_SECONDS, DAY_SLOTS, slot_of
+from worker.detection.deviation.detector import Bucket, Memory, Season, detect, new_memory, pack, unpack
+from worker.detection.deviation.expectation import BUCKET_SECONDS, DAY_SLOTS, is_weekend, slot_of
 from worker.detection.limits import DEFAULTS
 from worker.evaluation import EventChange
 from worker.unusual import DEVIATION, Lane, decode, encode, look
@@ -38,9 +38,10 @@ class Fed:
         for row in values:
             start_at = float(self.step * BUCKET_SECONDS)
             slot = slot_of(start_at)
-            lane = Lane(self.memory, self.season[slot], self.tracks, (), self.limits, frozenset())
+            season = Season(self.season[slot], self.season[slot], np.zeros(len(self.limits), bool))
+            lane = Lane(self.memory, season, self.tracks, (), self.limits, frozenset())
             looked = look(lane, Bucket(row, row, row), self.names, start_at)
-            self.memory, self.season[slot], self.tracks = looked.memory, looked.season, looked.tracks
+            self.memory, self.season[slot], self.tracks = looked.memory, looked.season.day, looked.tracks
             self.changes += [(self.step, change) for change in looked.changes]
             self.step += 1
         return self
@@ -128,3 +129,32 @@ def test_no_value_breaks_what_is_remembered(odd: Series, settled: Fed) -> None:
 def settled() -> Fed:
     usual = 50 + np.random.default_rng(7).normal(0, 2, (FIRST_DAYS, 1, METRICS))
     return Fed(1, METRICS).feed(usual.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("days_seen", "on_weekend", "day_learns", "weekend_is"),
+    [
+        (13, True, True, "what all days have learnt"),
+        (15, True, False, "its own"),
+        (15, False, True, "of no meaning"),
+    ],
+)
+def test_weekends_have_a_season_of_their_own_once_two_were_seen(
+    days_seen: int, on_weekend: bool, day_learns: bool, weekend_is: str
+) -> None:
+    empty = new_memory(1, METRICS)
+    buckets = np.full((1, METRICS), days_seen * DAY, np.float32)
+    memory = Memory(empty.model._replace(buckets=buckets), empty.usual._replace(buckets=buckets[:, 0]))
+    day, weekend = np.full((1, METRICS), 30, np.float32), np.full((1, METRICS), 5, np.float32)
+    seen = np.full((1, METRICS), 8, np.float32)
+    _, season, detected = detect(memory, Season(day, weekend, np.array([on_weekend])), Bucket(seen, seen, seen), [])
+    assert detected.surprise.expected[0, 0] == (30 if day_learns else 5)
+    assert (season.day != day).all() == day_learns
+    if weekend_is == "its own":
+        assert 5 < season.weekend[0, 0] < 8
+    if weekend_is == "what all days have learnt":
+        assert np.array_equal(season.weekend, season.day)
+
+
+def test_the_first_weekend_of_unix_time_was_on_its_third_day() -> None:
+    assert [is_weekend(86400.0 * day) for day in range(7)] == [False, False, True, True, False, False, False]

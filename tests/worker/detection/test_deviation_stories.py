@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from worker.detection.deviation.detector import Bucket, new_memory
+from worker.detection.deviation.detector import Bucket, Season, new_memory
 from worker.detection.deviation.expectation import BUCKET_SECONDS, DAY_SLOTS, slot_of
 from worker.detection.limits import DEFAULTS
 from worker.unusual import DEVIATION, Lane, look
@@ -67,9 +67,10 @@ def lived() -> dict[str, list[list[tuple[str, float]]]]:
         start_at = float(step * BUCKET_SECONDS)
         slot = slot_of(start_at)
         unwatched = frozenset(np.flatnonzero(paused[step]).tolist())
-        lane = Lane(memory, season[slot], tracks, places, limits, unwatched)
+        of_slot = Season(season[slot], season[slot], np.zeros(hosts, bool))
+        lane = Lane(memory, of_slot, tracks, places, limits, unwatched)
         looked = look(lane, Bucket(*bucket_at[:, step]), names, start_at)
-        memory, season[slot], tracks = looked.memory, looked.season, looked.tracks
+        memory, season[slot], tracks = looked.memory, looked.season.day, looked.tracks
         for change in looked.changes:
             word = "opens" if change.is_new else "opens again" if change.reopens else "resolves"
             if word != "resolves" or change.state == "resolved":

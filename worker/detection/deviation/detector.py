@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from worker.detection.deviation.expectation import Model, Surprise, Values, new_model, observe
 from worker.detection.deviation.peers import distance_from_peers
-from worker.detection.deviation.score import YOUNG_BUCKETS, Deviation, Usual, judge, new_usual
+from worker.detection.deviation.score import WEEKEND_AFTER_BUCKETS, YOUNG_BUCKETS, Deviation, Usual, judge, new_usual
 
 _HOST_FIELDS = len(Usual._fields)
 _METRIC_FIELDS = len(Model._fields)
@@ -28,6 +28,17 @@ class Bucket(NamedTuple):
     highest: Values
 
 
+class Season(NamedTuple):
+    """What is remembered of the slot of the day that a bucket is in, for H hosts × M metrics."""
+
+    day: Values
+    """(H, M)"""
+    weekend: Values
+    """(H, M) the same slot on Saturdays and Sundays; of no meaning on other days."""
+    is_weekend: NDArray[np.bool_]
+    """(H,)"""
+
+
 class Detected(NamedTuple):
     """What a bucket says, with what it is made of."""
 
@@ -45,17 +56,20 @@ def new_memory(hosts: int, metrics: int) -> Memory:
 
 
 def detect(
-    memory: Memory, season: Values, bucket: Bucket, groups: list[NDArray[np.intp]]
-) -> tuple[Memory, Values, Detected]:
-    """Return the memory and the season (H, M) of the bucket's slot after it, and what it says.
+    memory: Memory, season: Season, bucket: Bucket, groups: list[NDArray[np.intp]]
+) -> tuple[Memory, Season, Detected]:
+    """Return the memory and the season of the bucket's slot after it, and what it says.
 
-    ``groups`` are the places of the hosts of each tag.
+    A host's weekends are days like others until it was seen for two weeks; then they have a season of their own, which
+    begins with what was learnt of all days. ``groups`` are the places of the hosts of each tag.
     """
     metrics_seen = np.count_nonzero(~np.isnan(bucket.average), axis=1)
     is_young = memory.usual.buckets < YOUNG_BUCKETS
     compared = [group for group in groups if is_young[group].any()]
     from_peers, median = distance_from_peers(bucket.average, compared)
-    model, season, surprise = observe(memory.model, season, *bucket)
+    apart = (season.is_weekend & (memory.usual.buckets >= WEEKEND_AFTER_BUCKETS))[:, None]
+    model, after, surprise = observe(memory.model, np.where(apart, season.weekend, season.day), *bucket)
+    season = season._replace(day=np.where(apart, season.day, after), weekend=after)
     usual, deviation = judge(memory.usual, surprise, from_peers, metrics_seen)
     return Memory(model, usual), season, Detected(deviation, surprise, median, metrics_seen > 0)
 

@@ -86,6 +86,12 @@ def slot_of(start_at: float) -> int:
     return int(start_at % 86400) // SLOT_SECONDS
 
 
+def is_weekend(start_at: float) -> bool:
+    """Tell whether a bucket is on a Saturday or a Sunday, in UTC."""
+    # The first day of Unix time was a Thursday.
+    return int(start_at // 86400 + 3) % 7 >= 5
+
+
 def observe(
     model: Model, season: Values, average: Values, lowest: Values, highest: Values
 ) -> tuple[Model, Values, Surprise]:

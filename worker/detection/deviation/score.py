@@ -35,6 +35,8 @@ SILENT_BUCKETS = _BUCKETS_IN_DAY
 """Before a host was seen at every time of the day, nothing is said of its own history."""
 YOUNG_BUCKETS = 2 * _BUCKETS_IN_DAY
 """For so long a host is compared with its peers, and from then on with its own season."""
+WEEKEND_AFTER_BUCKETS = 14 * _BUCKETS_IN_DAY
+"""Once a host was seen on two weekends, these have a season of their own."""
 _RAISED_TO = 0.9
 _RAISED_HALF_LIFE_BUCKETS = 30.0 * _BUCKETS_IN_DAY
 _USUAL_BUCKETS = 14.0 * _BUCKETS_IN_DAY
