@@ -182,8 +182,10 @@ def go_through(watchers: list[Watcher], tmpfs: Path | None) -> None:
         for watcher, burner in zip(watchers, burners, strict=True):
             watcher.survived_plan = burner.poll() is None
         for watcher in watchers:
+            # What opened together is one incident.
+            watcher.page.get_by_test_id("incident").get_by_text("Events", exact=True).first.click()
             for event_type in wanted - {"cpu_spike"}:
-                row = watcher.page.get_by_test_id("open-events").get_by_text(event_type).first
+                row = watcher.page.get_by_test_id("open-events").get_by_text(event_type, exact=True).first
                 expect(row).to_be_visible(timeout=10_000)
             assert watcher.page.evaluate(NOT_RELOADED)
         run_scripts(watchers, "apply")
