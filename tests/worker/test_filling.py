@@ -3,7 +3,6 @@
 import math
 import re
 import tomllib
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +35,8 @@ class Simulated:
     filesystems_at: Callable[[float], tuple[Filesystem, ...] | None]
     """By the hour; None while it is silent."""
     clock_hours: Course = lambda _: 0.0
+    hours: float = math.inf
+    """That it is visited for."""
     mounts: bytes | None = None
     points: bytes | None = None
     next_at: float = 0.0
@@ -45,6 +46,8 @@ class Simulated:
     last: tuple[float, bytes] | None = None
 
     def held(self, hour: float, now: float) -> Held | None:
+        if hour >= self.hours:
+            return None
         there = self.filesystems_at(hour)
         if there is not None:
             self.last = now + 3600 * self.clock_hours(hour), bytes(encode_details(Details(filesystems=there)))
@@ -99,7 +102,7 @@ def told_host(number: int, story: Mapping[str, Any]) -> Simulated:
     def clock_hours(hour: float) -> float:
         return next((by for by, at in reversed(steps) if hour >= at), 0.0)
 
-    return Simulated(number, filesystems_at, clock_hours)
+    return Simulated(number, filesystems_at, clock_hours, length(story))
 
 
 def length(story: Mapping[str, Any]) -> float:
@@ -109,12 +112,9 @@ def length(story: Mapping[str, Any]) -> float:
 @pytest.fixture(scope="module")
 def lived() -> dict[str, Simulated]:
     """All stories, lived side by side."""
-    by_length: defaultdict[float, dict[str, Simulated]] = defaultdict(dict)
-    for number, story in enumerate(STORIES):
-        by_length[length(story)][story["name"]] = told_host(number, story)
-    for hours, hosts in by_length.items():
-        live(list(hosts.values()), hours)
-    return {name: host for hosts in by_length.values() for name, host in hosts.items()}
+    hosts = {story["name"]: told_host(number, story) for number, story in enumerate(STORIES)}
+    live(list(hosts.values()), max(host.hours for host in hosts.values()))
+    return hosts
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story["name"])

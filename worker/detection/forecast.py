@@ -25,6 +25,7 @@ FULL_PERCENT = 99.5
 """From here on there is nothing left to forecast."""
 _WINDOWS_HOURS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _PARTS = 6
+_FIRST, _SECOND = np.triu_indices(_PARTS, 1)
 _LEAST_PARTS = 5
 # Of a window's length that there must be readings of: the readings are some minutes apart.
 _COVERED = 0.75
@@ -200,8 +201,7 @@ def _of_window(hours: Floats, points: Floats, window: float) -> _Trend:
         t = sums(hours) / readings
         y = sums(points) / readings
         seen_hours = -np.where(is_inside, hours, 0.0).min(axis=1, initial=0.0)
-        first, second = np.triu_indices(_PARTS, 1)
-        slope = _median((y[:, second] - y[:, first]) / (t[:, second] - t[:, first]))
+        slope = _median((y[:, _SECOND] - y[:, _FIRST]) / (t[:, _SECOND] - t[:, _FIRST]))
         between = np.diff(t, axis=1)
         rise = np.diff(y, axis=1)
         excess = (rise - slope[:, None] * between) / np.sqrt(between)
