@@ -30,6 +30,7 @@ _PAUSE_AFTER_FAILURE_SECONDS = 1.0
 
 DUTIES: Mapping[str, float] = {
     keys.TASK_TRIAGE: 2.0,
+    keys.TASK_EXPLAIN: 2.0,
     keys.TASK_SWEEP: 5.0,
     keys.TASK_ROLL_UP: 10.0,
     keys.TASK_FORECAST: 30.0,
@@ -37,6 +38,10 @@ DUTIES: Mapping[str, float] = {
     keys.TASK_RETAIN: 600.0,
 }
 """Periodic tasks and their periods in seconds. Each takes a lease in the database, so a second ring does no harm."""
+
+PATIENT_DUTIES = frozenset({keys.TASK_EXPLAIN, keys.TASK_FORECAST, keys.TASK_DEVIATE})
+"""While more waits than the children can take at once, drains go before these, for a minute at the longest."""
+_LONGEST_PATIENCE_SECONDS = 60.0
 
 Send = Callable[[str, list[Any]], None]
 
@@ -75,6 +80,7 @@ class Listener:
         self._drains_here = drains_here
         self._tokens: dict[str, Doorbell] = {}
         self._drains: dict[str, Doorbell] = {}
+        self._behind_since: float | None = None
         self._turn = 0
         self._failing = False
         self._stopped = threading.Event()
@@ -113,12 +119,14 @@ class Listener:
         }
         self._turn += 1
         self._inbox.ask_to_wait([row.shard for row in waiting if row.length > self._cap_entries])
+        is_behind = sum(row.length for row in waiting) > self._children * self._batch_entries
+        self._behind_since = (self._behind_since or now) if is_behind else None
         if self._turn % round(1 / _LOOK_SECONDS) == 0:
             messages = self._inbox.messages(keys.QUEUE_INGEST)
             self._inbox.keep_ringing(self._attended(messages, now), _BELL_SECONDS)
             self._check_consumer(messages, now)
             for duty, period_seconds in DUTIES.items():
-                if self._inbox.is_due(duty, period_seconds):
+                if not self._waits(duty, now) and self._inbox.is_due(duty, period_seconds):
                     self._send(duty, [])
         unattended = [row for row in waiting if not row.bell]
         for shards in pack(unattended, self._batch_entries, self._children - len(self._tokens), self._turn):
@@ -127,6 +135,10 @@ class Listener:
             if rung:
                 self._tokens[token] = Doorbell(rung, now)
                 self._send(keys.TASK_DRAIN, [rung, token])
+
+    def _waits(self, duty: str, now: float) -> bool:
+        is_patient = duty in PATIENT_DUTIES and self._behind_since is not None
+        return is_patient and now - (self._behind_since or now) < _LONGEST_PATIENCE_SECONDS
 
     def _attended(self, messages: int, now: float) -> set[int]:
         """Return the shards whose bells are to go on: drained here, or rung for while a message waits in the queue.

@@ -127,9 +127,14 @@ def add_tasks(app: Celery, station: Station) -> None:
 
     @app.task(name=keys.TASK_TRIAGE)  # type: ignore[untyped-decorator]
     def triage() -> None:
-        """Put new events into incidents; mute and unmute events; explain those that are not yet."""
+        """Put new events into incidents; mute and unmute events."""
         with _outages_named("triage"):
             triage_duty.triage(station.engine, station.inbox, station.clock)
+
+    @app.task(name=keys.TASK_EXPLAIN)  # type: ignore[untyped-decorator]
+    def explain() -> None:
+        """Explain events that are not explained yet."""
+        with _outages_named("explanations"):
             station.inbox.announce({"events": explain_new(station.engine)})
 
     @app.task(name=keys.TASK_RETAIN)  # type: ignore[untyped-decorator]

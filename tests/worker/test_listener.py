@@ -5,7 +5,7 @@ import redis
 
 from wire import keys
 from worker.inbox import Inbox, Waiting
-from worker.listener import DUTIES, Listener, pack
+from worker.listener import DUTIES, PATIENT_DUTIES, Listener, pack
 
 
 def waiting(*lengths: tuple[int, int]) -> list[Waiting]:
@@ -112,3 +112,27 @@ def test_bells_that_came_back_with_redis_are_not_kept_ringing(redis_url: str, mo
         for _ in range(20):
             listener.look()
         assert client.ttl(keys.bell(3)) <= 2
+
+
+def rung_for(client: "redis.Redis") -> set[str]:
+    """Return what a listener of one child, whose batches are of 100, rings for in a second."""
+    sent: set[str] = set()
+    listener = Listener(Inbox(client), lambda task, _: sent.add(task), 1, 100, 1000)
+    for _ in range(20):
+        listener.look()
+    return sent & DUTIES.keys()
+
+
+def test_while_drains_are_behind_some_duties_wait(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpush(keys.inbox(3), *[b"entry"] * 101)
+        assert rung_for(client) == DUTIES.keys() - PATIENT_DUTIES
+        client.rpop(keys.inbox(3))
+        assert rung_for(client) == PATIENT_DUTIES
+
+
+def test_but_not_for_ever(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.listener._LONGEST_PATIENCE_SECONDS", 0.0)
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpush(keys.inbox(3), *[b"entry"] * 101)
+        assert rung_for(client) == DUTIES.keys()
