@@ -1,7 +1,7 @@
 """Roll-ups: the tables of 5 minutes and of 1 hour."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -24,14 +24,12 @@ _READ_POSTGRES = "SELECT {columns} FROM {table} WHERE host_id = ANY(%b) AND star
 _READ_SQLITE = """
     SELECT {columns} FROM {table}
     WHERE host_id IN (SELECT value FROM json_each(?)) AND start_at >= ? AND start_at < ?"""
-# Of few buckets the many partitions that cannot have them are then left out from the start.
-_PICK_POSTGRES = """
-    SELECT {columns} FROM {table} r JOIN unnest(%b, %b) AS u (host_id, start_at)
-    ON r.host_id = u.host_id AND r.start_at = u.start_at WHERE r.start_at BETWEEN %b AND %b"""
+_PICK_POSTGRES = "SELECT {columns} FROM {table} WHERE host_id = ANY(%b) AND start_at = ANY(%b)"
 _PICK_SQLITE = """
-    SELECT {columns} FROM json_each(?) AS u CROSS JOIN {table} r
-    ON r.host_id = u.value ->> 0 AND r.start_at = u.value ->> 1"""
+    SELECT {columns} FROM {table} WHERE host_id IN (SELECT value FROM json_each(?))
+    AND start_at IN (SELECT value FROM json_each(?))"""
 _QUALIFIED = "r.host_id, r.start_at, r.snapshots, r.counts, r.aggregates"
+# Of few buckets the many partitions that cannot have them are then left out from the start.
 _TAKE_POSTGRES = """
     DELETE FROM {table} r USING unnest(%b, %b) AS u (host_id, start_at)
     WHERE r.host_id = u.host_id AND r.start_at = u.start_at AND r.start_at BETWEEN %b AND %b
@@ -59,19 +57,20 @@ def read_hosts(connection: Connection, table: Table, host_ids: Sequence[int], st
     return unpack([Stored(*row) for row in rows], len(NAMES))
 
 
-def read_buckets(connection: Connection, table: Table, wanted: Collection[tuple[int, float]]) -> Aggregates:
-    """Return what the table has of these buckets, each named by its host's id and its start in Unix seconds."""
-    rows: Sequence[Any] = []
-    if wanted:
-        host_ids, starts = zip(*wanted, strict=True)
-        if connection.dialect.name == "postgresql":
-            query = _PICK_POSTGRES.format(table=table, columns=_QUALIFIED)
-            with driver_cursor(connection) as cursor:
-                cursor.execute(query, (Integers(host_ids), Floats(starts), min(starts), max(starts)), binary=True)
-                rows = cursor.fetchall()
-        else:
-            query = _PICK_SQLITE.format(table=table, columns=_QUALIFIED)
-            rows = connection.exec_driver_sql(query, (msgspec.json.encode(list(wanted)).decode(),)).fetchall()
+def read_buckets(
+    connection: Connection, table: Table, host_ids: Collection[int], starts: Collection[float]
+) -> Aggregates:
+    """Return what the table has of these hosts in the buckets that start then, in Unix seconds."""
+    hosts, moments = sorted(host_ids), sorted(starts)
+    if connection.dialect.name == "postgresql":
+        with driver_cursor(connection) as cursor:
+            query = _PICK_POSTGRES.format(table=table, columns=_COLUMNS)
+            cursor.execute(query, (Integers(hosts), Floats(moments)), binary=True)
+            rows = cursor.fetchall()
+    else:
+        query = _PICK_SQLITE.format(table=table, columns=_COLUMNS)
+        given = (as_json(hosts), msgspec.json.encode(moments).decode())
+        rows = connection.exec_driver_sql(query, given).fetchall()
     return unpack([Stored(*row) for row in rows], len(NAMES))
 
 

@@ -1,6 +1,7 @@
 """Explaining new events: outside the drain, in bulk, a batch at a time, the newest first."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from sqlalchemy import Connection, Engine
 
@@ -77,15 +78,21 @@ class _History:
 
     def __init__(self, connection: Connection, past: Past, found: Sequence[Unexplained]) -> None:
         """Read it."""
-        self._starts = {event.id: past.starts(_first_sign(event)) for event in found}
-        wanted = {(event.host_id, start) for event in found for start in self._starts[event.id]}
-        read = rollups.read_buckets(connection, past.table, wanted)
+        # Many events begin in the same bucket.
+        moments = {past.bucket(_first_sign(event)) for event in found}
+        self._starts = {moment: past.starts(moment) for moment in moments}
+        self._past = past
+        hosts = {event.host_id for event in found}
+        read = rollups.read_buckets(connection, past.table, hosts, set(chain.from_iterable(self._starts.values())))
         self._averages = read.average()
         keys = zip(read.host_id.tolist(), read.start_at.tolist(), strict=True)
         self._rows = {key: row for row, key in enumerate(keys)}
 
     def means(self, event: Unexplained) -> list[float]:
         """Return those of the event's metric and host."""
-        rows = (self._rows.get((event.host_id, start)) for start in self._starts[event.id])
+        if not self._rows:
+            return []
+        starts = self._starts[self._past.bucket(_first_sign(event))]
+        rows = (self._rows.get((event.host_id, start)) for start in starts)
         place = INDEX[METRICS[event.type]]
         return [float(self._averages[row, place]) for row in rows if row is not None]
