@@ -6,7 +6,7 @@ import { visibleText } from "../visible.js";
 import { ParameterField } from "./parameter-field.js";
 import { labelOf } from "./policy-words.js";
 
-const INHERITED = "as further away";
+const INHERITED = "inherited";
 
 /** What a policy is of is fixed once it is saved. `error` is what the API said, with the field at fault. */
 export function PolicyForm({ draft, type, types, isNew, error, onChange }) {
@@ -31,7 +31,7 @@ export function PolicyForm({ draft, type, types, isNew, error, onChange }) {
       }
     </div>
     <div class="fields">
-      <${Choice} name="enabled" label="Looked for" draft=${draft} onChange=${change} fault=${faultAt("enabled")}
+      <${Choice} name="enabled" label="On or off" draft=${draft} onChange=${change} fault=${faultAt("enabled")}
         options=${[["", INHERITED], ["true", "on"], ["false", "off"]]} read=${(text) => (text ? text === "true" : null)} />
       ${Object.entries(type?.numbers ?? {}).map(
         ([name, bounds]) => html`<${ParameterField}

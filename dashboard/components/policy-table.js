@@ -16,7 +16,7 @@ const SCOPES = [
 /** A panel for each scope that has any. */
 export function PolicyTable({ policies, types, onEdit }) {
   if (policies.length === 0) {
-    return html`<p class="empty">No policies yet: every host has the limits that docs/rules.md tells.</p>`;
+    return html`<p class="empty">No policies yet: the defaults hold for every host. They are in the fields of a new policy.</p>`;
   }
   return SCOPES.map(([scope, title]) => {
     const mine = policies.filter((policy) => policy.scope === scope);

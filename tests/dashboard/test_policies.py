@@ -58,7 +58,7 @@ def test_what_a_person_wrote_into_a_policy_is_text(open_page: OpenPage, served: 
     page.get_by_label("Tag", exact=True).fill(HOSTILE)
     page.get_by_label("Event", exact=True).select_option("disk_full")
     page.get_by_label("Only this mount").fill(HOSTILE)
-    page.get_by_label("Looked for").select_option("false")
+    page.get_by_label("On or off").select_option("false")
     page.get_by_role("button", name="Save").click()
     row = page.get_by_role("region", name="Policies: Tags").get_by_role("row").last
     expect(row).to_contain_text(HOSTILE)
