@@ -11,7 +11,7 @@ from store import positions
 from worker.inbox import Head, Inbox
 
 # From the acknowledgement to the commit, so that a kill falls between them.
-BETWEEN_SECONDS = 0.2
+BETWEEN_SECONDS = 0.6
 
 _move = positions.move
 _heads = Inbox.heads

@@ -40,7 +40,7 @@ def test_nothing_is_lost_doubled_or_invented_under_any_fault(without: tuple[str,
 def test_a_worker_that_acknowledges_before_it_commits_is_found_out() -> None:
     wanted = {"worker_child_kill", "postgres_kill"}
     plan = bench.Plan(
-        minutes=0.05,
+        minutes=0.1,
         seed=1,
         without=frozenset(KINDS) - wanted,
         worker_command=(sys.executable, "-m", "tests.system.early_acknowledge", "worker"),
