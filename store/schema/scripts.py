@@ -1,0 +1,56 @@
+"""Remedies, and the scripts made of them."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Integer, String, Table, Text, text
+
+from store.schema.columns import Document, Id, metadata
+
+remedies = Table(
+    "remedies",
+    metadata,
+    Column("issue_type", String(64), primary_key=True),
+    Column("document", Document, nullable=False, comment="store.remedies.Remedy, as the workers published it"),
+    Column("published_at", Double, nullable=False),
+)
+
+scripts = Table(
+    "scripts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("issue_type", String(64), nullable=False, comment="the remedy"),
+    Column("script_type", String(16), nullable=False),
+    Column("host_id", ForeignKey("hosts.id", ondelete="CASCADE"), comment="NULL for no host in particular"),
+    Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), comment="the event that it answers"),
+    Column("automatic", Boolean, nullable=False, comment="asked for by the drain that opened its event"),
+    Column("given", Document, nullable=False, comment="parameters that were asked for, by name"),
+    Column("state", String(16), nullable=False),
+    Column("requested_at", Double, nullable=False),
+    Column("rung_at", Double, nullable=False, comment="when a worker was last told of it"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("ready_at", Double),
+    Column("error", Text, comment="why it failed, for a person"),
+    Column("parameters", Document, comment="as rendered: complete, with defaults and evidence"),
+    Column("remedy_version", String(32)),
+    Column("filename", String(255)),
+    Column("description", Text),
+    Column("run_command", Text),
+    Column("requires_admin", Boolean),
+    Column("content", Text),
+    Column("sha256", String(64)),
+    CheckConstraint("state IN ('queued', 'ready', 'failed')", name="state"),
+    CheckConstraint("script_type IN ('bash', 'powershell')", name="script_type"),
+    Index(
+        "uq_scripts_event_id",
+        "event_id",
+        unique=True,
+        postgresql_where=text("automatic"),
+        sqlite_where=text("automatic"),
+    ),
+    Index(
+        "ix_scripts_rung_at",
+        "rung_at",
+        postgresql_where=text("state = 'queued'"),
+        sqlite_where=text("state = 'queued'"),
+    ),
+    Index("ix_scripts_event_id_id", "event_id", "id"),
+    Index("ix_scripts_host_id_id", "host_id", "id"),
+)
