@@ -21,7 +21,7 @@ from api.references import HostId, HostReference, RowId, host_in_field, id_in_pa
 from store import policies, policy_types
 from store.engine import reading, writing
 from store.policies import Governing, Outdated, Policy, Scope, Target
-from store.policy_types import BadSetting, Settings, Severity
+from store.policy_types import BadSetting, Settings
 from wire import keys
 from wire.preview import Preview, decode_preview
 
@@ -35,29 +35,21 @@ Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _WAIT_SECONDS = 10
 
 
-class SettingsBody(Struct, forbid_unknown_fields=True):
+class SettingsBody(Settings, frozen=True, forbid_unknown_fields=True):
     """What a policy sets. What is left out, or null, is set by a policy further away, or is the default."""
-
-    limit: float | None = None
-    opens_after_seconds: float | None = None
-    clear_margin: float | None = None
-    rise: float | None = None
-    hold_seconds: float | None = None
-    enabled: bool | None = None
-    severity: Severity | None = None
 
     def settings(self) -> Settings:
         """Return it as the store has it."""
         return Settings(*(getattr(self, name) for name in Settings.__struct_fields__))
 
 
-class ChangeBody(SettingsBody, forbid_unknown_fields=True):
+class ChangeBody(SettingsBody, frozen=True, forbid_unknown_fields=True):
     """The settings that a policy is to have, all of them, and the ``version`` that this is a change of."""
 
     version: Version | None = None
 
 
-class PolicyBody(SettingsBody, kw_only=True, forbid_unknown_fields=True):
+class PolicyBody(SettingsBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A policy: what it is of, and what it sets.
 
     ``tag`` or ``host`` (id or name) goes with the scope. ``subject`` is a mount, a service or the name of a process, or

@@ -4,7 +4,7 @@ One table a noun, Core and not ORM: a drain writes thousands of rows at once, an
 ``migrations/`` builds them; a test holds the two together.
 """
 
-from store.schema.columns import Document, Id, metadata
+from store.schema.columns import metadata
 from store.schema.delivery import dead_letters, duties, gaps, shards
 from store.schema.events import event_notes, events, incidents, maintenance_windows
 from store.schema.foresight import deviation_lanes, deviation_seasons, filesystem_history, filesystem_lanes
@@ -15,8 +15,6 @@ from store.schema.scripts import remedies, scripts
 from store.schema.sessions import sessions, sign_in_codes
 
 __all__ = [
-    "Document",
-    "Id",
     "dead_letters",
     "deviation_lanes",
     "deviation_seasons",
