@@ -63,7 +63,7 @@ class PolicyBody(SettingsBody, frozen=True, kw_only=True, forbid_unknown_fields=
     subject: Subject = ""
 
 
-class PreviewBody(PolicyBody, kw_only=True, forbid_unknown_fields=True):
+class PreviewBody(PolicyBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A policy as it would be, and how many ``hours`` back to look; one that sets nothing stands for its removal."""
 
     hours: Annotated[int, Meta(ge=1, le=720)] = 168
