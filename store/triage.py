@@ -30,18 +30,18 @@ Muter = Literal["host_down", "maintenance"]
 
 
 class EventRow(NamedTuple):
-    """An event as triage sees it."""
+    """An open or resolved event as triage sees it; ``incident_id`` is None while it is new."""
 
     id: int
     host_id: int
     type: str
     opened_at: float
     is_open: bool
-    incident_id: int | None
+    incident_id: int | None = None
 
 
 class IncidentRow(NamedTuple):
-    """An incident as triage sees it."""
+    """An incident that events may join: of one host (``host_id``), or of many (``type``). Times are Unix seconds."""
 
     id: int
     host_id: int | None

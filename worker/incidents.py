@@ -7,33 +7,12 @@ minutes on many hosts are one too, whatever else goes on on those hosts; it take
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+from store.triage import EventRow, IncidentRow
 
 TOGETHER_SECONDS = 120.0
 MANY_HOSTS = 5
 HOST_DOWN = "host_down"
-
-
-class Seen(NamedTuple):
-    """An open or resolved event; ``incident_id`` is None while it is new."""
-
-    id: int
-    host_id: int
-    type: str
-    opened_at: float
-    is_open: bool
-    incident_id: int | None = None
-
-
-class Known(NamedTuple):
-    """An incident that events may join: of one host (``host_id``), or of many (``type``). Times are Unix seconds."""
-
-    id: int
-    host_id: int | None
-    type: str | None
-    tags: tuple[str, ...]
-    opened_at: float
-    last_opened_at: float
 
 
 @dataclass(frozen=True)
@@ -60,14 +39,14 @@ class Incident:
     opened_at: float
     last_opened_at: float
     is_open: bool
-    events: list[Seen]
+    events: list[EventRow]
     """Those that become its members now."""
 
-    def is_near(self, event: Seen) -> bool:
+    def is_near(self, event: EventRow) -> bool:
         """Tell whether an event opened while this incident went on, or within two minutes of it."""
         return self.opened_at - TOGETHER_SECONDS <= event.opened_at <= self.last_opened_at + TOGETHER_SECONDS
 
-    def take(self, event: Seen) -> None:
+    def take(self, event: EventRow) -> None:
         """Make an event a member."""
         self.events.append(event)
         self.opened_at = min(self.opened_at, event.opened_at)
@@ -75,7 +54,9 @@ class Incident:
         self.is_open = self.is_open or event.is_open
 
 
-def group(new: Sequence[Seen], recent: Sequence[Seen], known: Sequence[Known], fleet: Fleet) -> list[Incident]:
+def group(
+    new: Sequence[EventRow], recent: Sequence[EventRow], known: Sequence[IncidentRow], fleet: Fleet
+) -> list[Incident]:
     """Return the incidents that gain members, each new event in one of them.
 
     ``recent`` are events of the same types that are in incidents of one host; ``known`` are the incidents that are
@@ -91,7 +72,7 @@ def group(new: Sequence[Seen], recent: Sequence[Seen], known: Sequence[Known], f
     return [*wide, *narrow]
 
 
-def types_on_many_hosts(new: Iterable[Seen], recent: Iterable[Seen]) -> set[str]:
+def types_on_many_hosts(new: Iterable[EventRow], recent: Iterable[EventRow]) -> set[str]:
     """Return the types that are on more than one host: whether those belong together, only the fleet around tells."""
     hosts: dict[str, set[int]] = defaultdict(set)
     for event in (*new, *recent):
@@ -99,20 +80,22 @@ def types_on_many_hosts(new: Iterable[Seen], recent: Iterable[Seen]) -> set[str]
     return {event_type for event_type, host_ids in hosts.items() if len(host_ids) > 1}
 
 
-def _by_type(new: Sequence[Seen], recent: Sequence[Seen]) -> dict[str, list[Seen]]:
-    by_type: dict[str, list[Seen]] = defaultdict(list)
+def _by_type(new: Sequence[EventRow], recent: Sequence[EventRow]) -> dict[str, list[EventRow]]:
+    by_type: dict[str, list[EventRow]] = defaultdict(list)
     for event in sorted((*new, *recent), key=_in_time):
         by_type[event.type].append(event)
     return by_type
 
 
-def _in_time(event: Seen) -> tuple[float, int]:
+def _in_time(event: EventRow) -> tuple[float, int]:
     return event.opened_at, event.id
 
 
-def _of_many_hosts(event_type: str, events: Sequence[Seen], known: Sequence[Known], fleet: Fleet) -> list[Incident]:
+def _of_many_hosts(
+    event_type: str, events: Sequence[EventRow], known: Sequence[IncidentRow], fleet: Fleet
+) -> list[Incident]:
     incidents = [_continued(one) for one in known]
-    waiting: list[Seen] = []
+    waiting: list[EventRow] = []
     for event in events:
         incident = next((one for one in reversed(incidents) if one.is_near(event)), None)
         if incident is None:
@@ -128,7 +111,7 @@ def _of_many_hosts(event_type: str, events: Sequence[Seen], known: Sequence[Know
     return [incident for incident in incidents if incident.events]
 
 
-def _are_many(event_type: str, events: Sequence[Seen], fleet: Fleet) -> bool:
+def _are_many(event_type: str, events: Sequence[EventRow], fleet: Fleet) -> bool:
     host_ids = {event.host_id for event in events}
     if len(host_ids) >= MANY_HOSTS:
         return True
@@ -143,12 +126,12 @@ def _are_many(event_type: str, events: Sequence[Seen], fleet: Fleet) -> bool:
     return whole_tag or len(host_ids) >= fleet.hosts
 
 
-def _shared_tags(events: Sequence[Seen], fleet: Fleet) -> tuple[str, ...]:
+def _shared_tags(events: Sequence[EventRow], fleet: Fleet) -> tuple[str, ...]:
     shared = frozenset.intersection(*(fleet.tags.get(event.host_id, frozenset()) for event in events))
     return tuple(sorted(shared, key=lambda tag: (fleet.hosts_by_tag.get(tag, 0), tag)))
 
 
-def _of_one_host(events: Sequence[Seen], known: Sequence[Known]) -> list[Incident]:
+def _of_one_host(events: Sequence[EventRow], known: Sequence[IncidentRow]) -> list[Incident]:
     last: dict[int, Incident] = {}
     for one in sorted(known, key=lambda one: one.last_opened_at):
         if one.host_id is not None:
@@ -164,13 +147,13 @@ def _of_one_host(events: Sequence[Seen], known: Sequence[Known]) -> list[Inciden
     return [incident for incident in incidents if incident.events]
 
 
-def _continued(known: Known) -> Incident:
+def _continued(known: IncidentRow) -> Incident:
     return Incident(
         known.id, known.host_id, known.type, known.tags, known.opened_at, known.last_opened_at, is_open=True, events=[]
     )
 
 
-def _begun(events: Sequence[Seen], host_id: int | None, event_type: str | None, tags: tuple[str, ...]) -> Incident:
+def _begun(events: Sequence[EventRow], host_id: int | None, event_type: str | None, tags: tuple[str, ...]) -> Incident:
     return Incident(
         id=None,
         host_id=host_id,

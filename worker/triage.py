@@ -1,6 +1,6 @@
 """The duty that makes of events what people look at: incidents, and events that are muted or not."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -11,7 +11,7 @@ from store.engine import reading, writing
 from store.triage import EventRow
 from wire import keys
 from worker.inbox import Inbox
-from worker.incidents import TOGETHER_SECONDS, Fleet, Incident, Known, Seen, group, types_on_many_hosts
+from worker.incidents import TOGETHER_SECONDS, Fleet, Incident, group, types_on_many_hosts
 
 _EVENTS_AT_ONCE = 5000
 # By then the duty was rung for again; a drain may wait for the process.
@@ -50,18 +50,13 @@ def _place(connection: Connection, new: Sequence[EventRow]) -> set[int]:
         *stored.incidents_of_many_hosts(connection, types, start, end),
         *stored.open_incidents_of_hosts(connection, {event.host_id for event in new}, start),
     ]
-    seen_new, seen_recent = _seen(new), _seen(recent)
-    fleet = _fleet(connection, seen_new, seen_recent, any(one.type for one in known))
-    incidents = group(seen_new, seen_recent, [Known(*row) for row in known], fleet)
+    fleet = _fleet(connection, new, recent, any(one.type for one in known))
+    incidents = group(new, recent, known, fleet)
     _write(connection, incidents)
     return {event.host_id for incident in incidents for event in incident.events}
 
 
-def _seen(rows: Iterable[EventRow]) -> list[Seen]:
-    return [Seen(*row) for row in rows]
-
-
-def _fleet(connection: Connection, new: Sequence[Seen], recent: Sequence[Seen], may_continue: bool) -> Fleet:
+def _fleet(connection: Connection, new: Sequence[EventRow], recent: Sequence[EventRow], may_continue: bool) -> Fleet:
     types = types_on_many_hosts(new, recent)
     if not types and not may_continue:
         return Fleet()

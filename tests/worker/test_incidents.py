@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from worker.incidents import Fleet, Known, Seen, group
+from worker.incidents import EventRow, Fleet, IncidentRow, group
 
 CASES = tomllib.loads((Path(__file__).parent / "incidents.toml").read_text())["case"]
 
@@ -19,11 +19,11 @@ class Board:
 
     hosts: list[str]
     fleet: Fleet
-    events: dict[int, Seen]
+    events: dict[int, EventRow]
     subjects: dict[int, str]
-    incidents: dict[int, Known]
+    incidents: dict[int, IncidentRow]
 
-    def see(self, new: Sequence[Seen]) -> None:
+    def see(self, new: Sequence[EventRow]) -> None:
         """Group new events, and keep what comes of it as the store would."""
         held = [event for event in self.events.values() if event.incident_id is not None]
         open_in = {event.incident_id for event in held if event.is_open}
@@ -32,7 +32,7 @@ class Board:
         for incident in group(new, [one for one in recent if one.type in {e.type for e in new}], known, self.fleet):
             place = incident.id or len(self.incidents) + 1
             times = incident.opened_at, incident.last_opened_at
-            self.incidents[place] = Known(place, incident.host_id, incident.type, incident.tags, *times)
+            self.incidents[place] = IncidentRow(place, incident.host_id, incident.type, incident.tags, *times)
             for event in incident.events:
                 self.events[event.id] = event._replace(incident_id=place)
 
@@ -58,11 +58,11 @@ def board_of(case: dict[str, Any]) -> Board:
     return Board(list(case["hosts"]), fleet, {}, {}, {})
 
 
-def read(board: Board, lines: Sequence[str]) -> list[Seen]:
+def read(board: Board, lines: Sequence[str]) -> list[EventRow]:
     new = []
     for line in lines:
         second, host, event_type, *rest = line.split()
-        event = Seen(
+        event = EventRow(
             len(board.subjects) + 1, board.hosts.index(host), event_type, float(second), "resolved" not in rest
         )
         board.subjects[event.id] = " ".join(word for word in rest if word != "resolved")
