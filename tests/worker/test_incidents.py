@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from worker.incidents import EventRow, Fleet, IncidentRow, group
+from store.triage import EventRow, IncidentRow
+from worker.incidents import Fleet, group
 
 CASES = tomllib.loads((Path(__file__).parent / "incidents.toml").read_text())["case"]
 
