@@ -20,7 +20,7 @@ from store.readings import Readings, Span, Spans
 from store.settings import Retention
 from wire.preview import Amount, HostAmounts, Preview, Sum
 from worker.detection.host_limits import BatchLimits, matches
-from worker.detection.rule import HostRule
+from worker.detection.rule import HostRule, Rule
 from worker.detection.rules import RULES
 from worker.policies import resolved
 from worker.replay import Opening, Past, replay
@@ -35,6 +35,8 @@ _SNAPSHOTS_OF_BUCKET = np.array([0.0, 30.0, 270.0])
 # The rule looks from one snapshot to the next: no roll-up tells.
 _NEEDS_SNAPSHOTS = frozenset({"cpu_spike"})
 _RULES = {rule.type: rule for rule in RULES}
+# Of each host only the worst of these is stored over time.
+_WORST = {"disk_full": "the fullest filesystem", "process_memory_high": "the largest process"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def preview(connection: Connection, proposed: Governing, seconds: float, retenti
     changed = [one for one in present if one.target != target] + [proposed]
     rule = _RULES.get(target.type)
     span = Span(now - seconds, now)
-    if isinstance(rule, HostRule) and hosts:
+    if rule is not None and _is_stored(rule, target.subject) and hosts:
         limits = [resolved(connection, some, host_ids) for some in (changed, present)]
         history = _history(connection, rule, host_ids, limits, span, retention)
         span = history.span
@@ -67,12 +69,17 @@ def preview(connection: Connection, proposed: Governing, seconds: float, retenti
         end=span.end,
         hosts=len(hosts),
         resolution_seconds=history.resolution_seconds if history else None,
-        notes=history.notes if history else _notes_on_nothing(target.type, len(hosts)),
+        notes=history.notes + _notes_on_worst(target.type) if history else _notes_on_nothing(target.type, len(hosts)),
         proposed=_sum(sides[0]) if history else None,
         present=_sum(sides[1]) if history else None,
         recorded=_sum(recorded),
         by_host=_by_host(hosts, sides[0], sides[1], recorded),
     )
+
+
+def _is_stored(rule: Rule, subject: str) -> bool:
+    """Tell whether there are values over time of what a policy is for."""
+    return isinstance(rule, HostRule) or (rule.type in _WORST and not subject)
 
 
 def _notes_on_nothing(event_type: str, hosts: int) -> tuple[str, ...]:
@@ -84,9 +91,18 @@ def _notes_on_nothing(event_type: str, hosts: int) -> tuple[str, ...]:
     )
 
 
+def _notes_on_worst(event_type: str) -> tuple[str, ...]:
+    if event_type not in _WORST:
+        return ()
+    return (
+        f"Of each host {_WORST[event_type]} was replayed, as no other is stored over time: what opened together counts "
+        "once, and policies for single subjects are left out.",
+    )
+
+
 def _history(
     connection: Connection,
-    rule: HostRule,
+    rule: Rule,
     host_ids: Sequence[int],
     limits: Sequence[BatchLimits],
     span: Span,
@@ -115,7 +131,7 @@ def _history(
 
 
 def _rollups(
-    connection: Connection, rule: HostRule, host_ids: Sequence[int], limits: Sequence[BatchLimits], span: Span
+    connection: Connection, rule: Rule, host_ids: Sequence[int], limits: Sequence[BatchLimits], span: Span
 ) -> Past:
     ids = np.array(host_ids, np.int64)
     whole = Spans(ids, np.full(len(ids), span.start), np.full(len(ids), span.end))
@@ -157,7 +173,7 @@ def _unclear(whole: Spans, hours: Readings, mixed: NDArray[np.bool_]) -> Spans:
 
 
 def _is_mixed(
-    rule: HostRule, place: NDArray[np.int64], hours: Readings, limits: Sequence[BatchLimits]
+    rule: Rule, place: NDArray[np.int64], hours: Readings, limits: Sequence[BatchLimits]
 ) -> NDArray[np.bool_]:
     """Tell of which hours the values may be on both sides of a limit."""
     mixed = np.zeros(len(place), bool)

@@ -15,7 +15,7 @@ from worker.detection.batch import Batch
 from worker.detection.finding import Finding, verdict_of
 from worker.detection.host_limits import BatchLimits
 from worker.detection.limits import Limit
-from worker.detection.rule import HostRule
+from worker.detection.rule import Rule
 from worker.events import Track, advance
 
 _MISSING, _CLEAR, _HOLDS, _BREACH = range(4)
@@ -41,7 +41,7 @@ class Past:
     value: NDArray[np.float32]
 
 
-def replay(rule: HostRule, past: Past, limits: BatchLimits) -> list[Opening]:
+def replay(rule: Rule, past: Past, limits: BatchLimits) -> list[Opening]:
     """Return what these readings open under these limits, by host and time, beginning with nothing open."""
     if not len(past.host):
         return []
@@ -66,7 +66,7 @@ def replay(rule: HostRule, past: Past, limits: BatchLimits) -> list[Opening]:
     return openings + (replayed.ended() if replayed else [])
 
 
-def _verdicts(rule: HostRule, past: Past, limits: BatchLimits) -> NDArray[np.int8]:
+def _verdicts(rule: Rule, past: Past, limits: BatchLimits) -> NDArray[np.int8]:
     """Return (n,) verdicts, as ``verdict_of`` gives them."""
     places = int(past.host.max()) + 1
     # The rule asks for its one metric: as good as a matrix that has this in every column.
@@ -83,7 +83,7 @@ def _verdicts(rule: HostRule, past: Past, limits: BatchLimits) -> NDArray[np.int
 class _Host:
     """One host's event over its runs of readings with the same verdict."""
 
-    def __init__(self, rule: HostRule, past: Past, host: int, limit: Limit) -> None:
+    def __init__(self, rule: Rule, past: Past, host: int, limit: Limit) -> None:
         self.host = host
         self._rule = rule
         self._past = past
@@ -108,8 +108,8 @@ class _Host:
 
     def _advance(self, row: int, in_breach: bool) -> None:
         value = float(self._past.value[row])
-        severity = self._limit.severity or self._rule.severity(value, self._limit)
-        finding = Finding("", verdict_of(value, in_breach, self._limit), value, severity)
+        # How severe it is opens and resolves nothing.
+        finding = Finding("", verdict_of(value, in_breach, self._limit), value, "low")
         step = advance(self._rule.type, self._track, finding, self._limit, float(self._past.taken_at[row]))
         self._track = step.track
         if step.track is None or step.change is None:

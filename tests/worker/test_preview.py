@@ -18,7 +18,7 @@ from store.readings import Spans
 from store.schema import events, host_state
 from store.settings import Retention
 from tests.worker.conftest import NOW, SimulatedHost
-from tests.worker.snapshots import batch, seen
+from tests.worker.snapshots import batch, filesystem, seen
 from tests.worker.test_policies import policy, save
 from wire import keys
 from wire.metrics import INDEX, NAMES
@@ -170,14 +170,27 @@ def test_hours_that_need_not_be_read_change_nothing(engine: Engine, new_host: Ne
     assert found.proposed.events == len(openings) > 0
 
 
-@pytest.mark.parametrize("event_type", ["process_memory_high", "service_down", "host_down"])
+@pytest.mark.parametrize(
+    ("event_type", "subject"),
+    [("disk_full", "/srv"), ("process_memory_high", "java"), ("service_down", ""), ("host_down", "")],
+)
 def test_what_the_history_cannot_tell_is_said_and_the_events_that_there_were_are_counted(
-    engine: Engine, inbox: Inbox, host: SimulatedHost, event_type: str
+    engine: Engine, inbox: Inbox, host: SimulatedHost, event_type: str, subject: str
 ) -> None:
-    found = previewed(engine, policy("fleet", event_type, enabled=True))
+    found = previewed(engine, policy("fleet", event_type, subject, enabled=True))
     assert (found.proposed, found.present, found.resolution_seconds) == (None, None, None)
     assert (found.hosts, found.recorded.events) == (1, 0)
     assert f"history of {event_type} cannot be replayed" in found.notes[0]
+
+
+def test_of_filesystems_the_fullest_is_replayed(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    for step in range(4):
+        details = Details(filesystems=(filesystem("/", 40), filesystem("/srv", 70)))
+        host.push(host.snapshot(NOW - 90 + 30 * step, details, disk_percent=70))
+    drain(engine, inbox, range(keys.SHARDS), 4000, lambda: NOW, {})
+    found = previewed(engine, policy("fleet", "disk_full", limit=60))
+    assert (found.proposed and found.proposed.events, found.present and found.present.events) == (1, 0)
+    assert "the fullest filesystem was replayed" in found.notes[-1]
 
 
 def test_a_policy_that_is_switched_off_opens_nothing(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
