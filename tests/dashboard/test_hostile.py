@@ -39,7 +39,9 @@ def test_hostile_names_are_text_everywhere(served: Served, new_page: OpenPage) -
         host.event("disk_full", number, subject=text, evidence=evidence | said, explanation=text)
         host.event("process_memory_high", number, subject=text, state="resolved", resolved_at=time.time())
     page = new_page(host, viewport={"width": 360, "height": 740})
-    page.get_by_role("button", name="Show all").first.click()
+    # Each event by itself, also once the worker has made incidents of them.
+    page.get_by_role("group", name="Filter events").get_by_label("State").select_option("open")
+    page.get_by_role("region", name="Top processes").get_by_role("button", name="Show all").first.click()
     for summary in page.get_by_text("Evidence", exact=True).all():
         summary.click()
     events = page.get_by_test_id("open-events")
