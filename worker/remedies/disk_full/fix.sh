@@ -9,6 +9,7 @@
 # Exit codes: 0 done or nothing to do, 1 failed, 2 bad usage, 3 refused. The last line printed is a JSON object.
 
 remedy=disk_full
+may_force=no
 limit_percent=85
 
 mount=${FM_MOUNT:-/}
@@ -16,11 +17,11 @@ days=${FM_OLDER_THAN_DAYS:-7}
 journal_mebibytes=${FM_JOURNAL_KEEP_MEBIBYTES:-200}
 containers=${FM_INCLUDE_CONTAINERS:-false}
 
+# ---- What every remedy has: text, the result, the log, its modes ------------------------------------------------
+
 set -u
 export LC_ALL=C
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-
-# ---- What every remedy has: text, the result, guards, processes -------------------------------------------------
 
 mode=${1:-}
 system=$(uname -s)
@@ -71,49 +72,84 @@ note() {
 
 # End with a code, an outcome and a message; the last line of the output is the result as JSON.
 finish() {
+  trap '' HUP INT TERM
+  trap - EXIT
   printf '%s\n' "$(shown "$3")"
   printf '{"remedy":"%s","mode":%s,"outcome":"%s","exit_code":%d,"message":%s,"before":{%s},"after":{%s},"changed":[%s]}\n' \
     "$remedy" "$(json "$mode")" "$2" "$1" "$(json "$3")" "$before" "$after" "$changed"
   exit "$1"
 }
 
-# Write what is done to the system's log, where there is one.
+# shellcheck disable=SC2329 # The traps call it.
+interrupted() { finish 1 failed 'interrupted: what was done until then is logged; verify measures how it stands now'; }
+
+trap 'interrupted' HUP INT TERM
+trap 'finish 1 failed "it ended before it was done: this is a fault of the script"' EXIT
+
+# Write what is done to the system's log, with what it answers.
+# shellcheck disable=SC2329 # A remedy that only looks has nothing to log.
 log_action() {
-  printf '%s\n' "$1"
-  if command -v logger > /dev/null 2>&1; then
-    logger -t fleetmedic -- "$remedy: $1" 2> /dev/null || true
+  local answers="$remedy${FM_EVENT:+ for event $FM_EVENT}${FM_HOST:+ on $FM_HOST}"
+  printf '%s\n' "$(shown "$1")"
+  if is_linux && [ ! -S /dev/log ] || ! logger -t fleetmedic -- "$(shown "$answers"): $(shown "$1")" 2> /dev/null; then
+    printf '  there is no system log to write that to\n'
   fi
 }
 
 # End with 2 unless a value is a whole number within bounds.
+# shellcheck disable=SC2329 # Not every remedy has a number among its parameters.
 need_integer() {
   case $2 in
-    '' | *[!0-9]* | ??????????*) finish 2 usage "$1 must be a whole number from $3 to $4" ;;
+    '' | *[!0-9]* | 0?*) finish 2 usage "$1 must be a whole number from $3 to $4" ;;
   esac
-  if [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
+  if [ "${#2}" -gt 18 ] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
     finish 2 usage "$1 must be a whole number from $3 to $4"
   fi
 }
 
 is_linux() { [ "$system" = Linux ]; }
 
-[ $# -le 1 ] || finish 2 usage "usage: bash $(shown "${0##*/}") plan | apply | verify"
+# Print what a plan says, and succeed when there is something to do.
+has_a_plan() {
+  local line last=''
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    last=$line
+  done
+  case $last in *',"outcome":"planned",'*) ;; *) return 1 ;; esac
+}
+
+case $may_force in
+  yes) usage='plan | apply [--force] | verify' ;;
+  *) usage='plan | apply | verify' ;;
+esac
+if [ $# -gt 1 ] && [ "$mode ${*:2} $may_force" != 'apply --force yes' ]; then
+  finish 2 usage "usage: bash $(shown "${0##*/}") $usage"
+fi
 case $mode in
   plan | apply | verify) ;;
   '')
     if [ ! -t 0 ] || [ ! -t 1 ]; then
-      finish 2 usage "without a terminal say what to do: bash $(shown "${0##*/}") plan | apply | verify"
+      finish 2 usage "without a terminal say what to do: bash $(shown "${0##*/}") $usage"
     fi
-    bash "$0" plan || exit $?
+    # Each step says by itself how it ended, also when it is interrupted.
+    trap : INT
+    trap - EXIT
+    bash -- "$0" plan | has_a_plan
+    ended="${PIPESTATUS[*]}"
+    [ "$ended" = '0 0' ] || exit "${ended% *}"
+    trap 'interrupted' INT
     printf 'Do this? [y/N] '
     read -r answer
     case $answer in
-      y | Y | yes) bash "$0" apply && bash "$0" verify ;;
-      *) printf 'Nothing was changed.\n' ;;
+      y | Y | yes) ;;
+      *) finish 0 nothing 'nothing was changed: the answer was no' ;;
     esac
+    trap : INT
+    bash -- "$0" apply && bash -- "$0" verify
     exit $?
     ;;
-  *) finish 2 usage "usage: bash $(shown "${0##*/}") plan | apply | verify" ;;
+  *) finish 2 usage "usage: bash $(shown "${0##*/}") $usage" ;;
 esac
 
 # ---- This remedy ------------------------------------------------------------------------------------------------

@@ -66,6 +66,13 @@ def test_what_several_have_they_have_alike() -> None:
     assert {"shown", "json", "finish"} <= functions.keys()
 
 
+def test_the_block_that_every_remedy_has_is_the_same_text() -> None:
+    title = "\n# ---- What every remedy has: "
+    blocks = {fix.read_text().partition(title)[2].partition("\n# ---- ")[0] for fix in FIXES.values()}
+    assert len(blocks) == 1
+    assert "finish() {" in blocks.pop()
+
+
 @each
 @pytest.mark.parametrize(
     "arguments",
