@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system browser check lock
+.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system browser systemd check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -43,7 +43,7 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 side_by_side = @$(MAKE) --no-print-directory --jobs=6 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 test: ## all checks and tests; the base package also alone
-	$(side_by_side) setup .venv-base/base.stamp browser
+	$(side_by_side) setup .venv-base/base.stamp browser systemd
 	$(side_by_side) test-system test-faults test-cli test-server test-hosts check
 	.venv/bin/pytest -m quiet tests/system
 
@@ -76,6 +76,16 @@ browser:
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium libatomic1 > /dev/null; \
 	else \
 	  echo "Tests of the page are skipped without Chromium: sudo apt-get install chromium libatomic1"; \
+	fi
+
+# A real systemd, run in namespaces, for the tests of the fix for services. After the browser: apt-get does one thing at a time.
+systemd: | browser
+	@test -x /lib/systemd/systemd || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "Installing Debian's systemd for the tests of the fix for services"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends systemd > /dev/null; \
+	else \
+	  echo "Tests of the fix for services are skipped without systemd: sudo apt-get install systemd"; \
 	fi
 
 lock: ## rebuild requirements/*.txt from pyproject.toml (needs uv)

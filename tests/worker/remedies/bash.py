@@ -26,12 +26,18 @@ class Run:
     """The last line."""
 
 
-def run_fix(folder: Path, issue_type: str, *arguments: str, inside: Sequence[str] = (), **parameters: Any) -> Run:
-    """Render a fix with these parameters, in a folder of the test's, and run it, ``inside`` another command."""
+def render_fix(folder: Path, issue_type: str, **parameters: Any) -> Path:
+    """Render a fix with these parameters into a folder of the test's, and return its file."""
     template = TEMPLATES[issue_type]
     rendered = render(template, "bash", complete(template.remedy, parameters), Provenance(17, "web-1"))
     script = folder / rendered.filename
     script.write_text(rendered.content)
+    return script
+
+
+def run_fix(folder: Path, issue_type: str, *arguments: str, inside: Sequence[str] = (), **parameters: Any) -> Run:
+    """Render a fix with these parameters, in a folder of the test's, and run it, ``inside`` another command."""
+    script = render_fix(folder, issue_type, **parameters)
     done = subprocess.run(
         [*inside, "bash", str(script), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
     )

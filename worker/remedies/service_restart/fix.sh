@@ -157,46 +157,133 @@ case $service in
   -* | *[!A-Za-z0-9:_.@\\-]*) finish 2 usage "service must be the name of a systemd unit or launchd job, not $service" ;;
 esac
 
-has_systemd() { [ -d /run/systemd/system ] && command -v systemctl > /dev/null 2>&1; }
-
-if has_systemd; then
-  property() { systemctl show --property="$1" --value -- "$service" 2> /dev/null; }
-  is_known() { [ "$(property LoadState)" = loaded ]; }
+# For systemd and for launchd: whether there is the service, its state, what is measured of it as members of JSON, which
+# run of it this is, its names, its last log lines, what speaks against a restart, and the restart itself.
+if [ -d /run/systemd/system ] && command -v systemctl > /dev/null 2>&1; then
+  property() {
+    local line
+    line=$(systemctl show --property="$1" -- "$service" 2> /dev/null)
+    printf '%s' "${line#*=}"
+  }
+  is_known() {
+    case $(property LoadState) in
+      '') finish 3 refused 'systemd does not answer: run this with sudo' ;;
+      not-found) return 1 ;;
+    esac
+  }
   state() { property ActiveState; }
-  restarts() { property NRestarts; }
+  measured() {
+    printf '"state":%s,"sub_state":%s,"result":%s,"exit_status":%d,"restarts":%d' "$(json "$(state)")" \
+      "$(json "$(property SubState)")" "$(json "$(property Result)")" "$(property ExecMainStatus)" "$(property NRestarts)"
+  }
+  this_run() { printf '%s %s %s' "$(property InvocationID)" "$(property NRestarts)" "$(property MainPID)"; }
+  names() { property Names; }
   last_lines() { journalctl --no-pager --quiet --lines=10 --output=short-iso --unit="$service" 2> /dev/null; }
-  restart() { systemctl restart -- "$service"; }
+  obstacle() {
+    local other load
+    load=$(property LoadState)
+    case $load in
+      loaded) ;;
+      masked) printf 'it is masked: somebody decided that it must not run' && return ;;
+      *) printf 'systemd cannot load its unit (%s)' "$load" && return ;;
+    esac
+    case $(property Id) in
+      emergency.service | rescue.service | debug-shell.service) printf 'it takes the machine over' && return ;;
+      *.service) ;;
+      *) printf 'it is not a service, and to start it may stop others' && return ;;
+    esac
+    if [ "$(property Type)$(property RemainAfterExit)" = oneshotno ]; then
+      printf 'it runs once and ends: there is nothing to keep up'
+    elif [ "$(property RefuseManualStart)" = yes ]; then
+      printf 'its unit may not be started by hand'
+    fi
+    for other in $(property Conflicts) $(property ConflictedBy); do
+      case $(systemctl is-active -- "$other") in
+        active | activating | reloading) printf 'it would stop %s, which runs' "$other" && return ;;
+      esac
+    done
+  }
+  restart() {
+    # One that failed too often in a row is not started again before this.
+    systemctl reset-failed -- "$service" 2> /dev/null
+    systemctl restart -- "$service" 2>&1
+  }
 elif [ "$system" = Darwin ]; then
+  of_job() { launchctl print "system/$service" 2> /dev/null | sed -n "s/^[[:space:]]*$1 = //p" | head -n 1; }
   is_known() { launchctl print "system/$service" > /dev/null 2>&1; }
-  state() { launchctl print "system/$service" 2> /dev/null | awk '$1 == "state" { print ($3 == "running") ? "active" : $3; exit }'; }
-  restarts() { launchctl print "system/$service" 2> /dev/null | awk '$1 == "runs" { print $3; exit }'; }
+  state() {
+    local now
+    now=$(of_job state)
+    if [ "$now" = running ]; then
+      printf 'active'
+    else
+      printf '%s' "$now"
+    fi
+  }
+  measured() {
+    printf '"state":%s,"last_exit_code":%s,"runs":%s' "$(json "$(state)")" "$(json "$(of_job 'last exit code')")" \
+      "$(json "$(of_job runs)")"
+  }
+  this_run() { printf '%s %s' "$(of_job runs)" "$(of_job pid)"; }
+  names() { printf '%s' "$service"; }
   last_lines() { log show --style compact --last 10m --predicate "process == \"${service##*.}\"" 2> /dev/null | tail -n 10; }
-  restart() { launchctl kickstart -k "system/$service"; }
+  obstacle() { :; }
+  restart() { launchctl kickstart -k "system/$service" 2>&1; }
 else
   finish 3 refused 'there is neither systemd nor launchd here that could restart a service'
 fi
 
+show_last_lines() {
+  local line count=0
+  while IFS= read -r line; do
+    printf '  %s\n' "$(shown "$line")"
+    count=$((count + 1))
+  done < <(last_lines)
+  [ "$count" -gt 0 ] || printf '  none, or none that this user may read\n'
+}
+
+is_up() {
+  case $(state) in active | reloading | refreshing) ;; *) return 1 ;; esac
+}
+
+# Succeed when the service is up all the time, for as long as it must, in one run.
+stays_up() {
+  local run waited=0
+  run=$(this_run)
+  while is_up && [ "$(this_run)" = "$run" ]; do
+    [ "$waited" -lt "$settle" ] || return 0
+    sleep 1
+    waited=$((waited + 1))
+  done
+  return 1
+}
+
 is_known || finish 3 refused "there is no service $service here"
-now=$(state)
-printf 'Service %s is %s. Its last log lines:\n' "$service" "$now"
-last_lines | while IFS= read -r line; do printf '  %s\n' "$(shown "$line")"; done
-note before "\"service\":$(json "$service"),\"state\":$(json "$now")"
+printf 'Service %s is %s. Its last log lines:\n' "$service" "$(shown "$(state)")"
+show_last_lines
+note before "\"service\":$(json "$service"),$(measured)"
 
 if [ "$mode" = verify ]; then
-  [ "$now" = active ] || finish 1 failed "service $service is $now"
-  finish 0 "done" "service $service runs"
+  is_up || finish 1 failed "service $service is $(state)"
+  stays_up || finish 1 failed "service $service does not stay up: it went down within $settle s, and is $(state) now"
+  finish 0 "done" "service $service is up, and stayed up for $settle s"
 fi
 
 # What is down can only gain; what runs may carry others.
-if [ "$now" = active ]; then
-  case $service in
-    systemd-* | dbus* | ssh.service | sshd* | ssh | getty@* | display-manager* | gdm* | sddm* | lightdm* | docker* | containerd* | \
-      podman* | crio* | postgresql* | mysql* | mariadb* | mongod* | redis* | valkey* | fleetmedic* | com.apple.*)
-      finish 3 refused "service $service runs, and other things depend on it: it is left alone"
-      ;;
-    *) finish 0 nothing "service $service runs" ;;
-  esac
+if is_up; then
+  for name in $(names); do
+    case $name in
+      systemd-* | dbus* | ssh.service | sshd* | ssh | getty@* | serial-getty@* | display-manager* | gdm* | sddm* | lightdm* | \
+        docker* | containerd* | podman* | crio* | kubelet* | libvirtd* | postgresql* | mysql* | mariadb* | mongod* | redis* | \
+        valkey* | fleetmedic* | com.apple.*)
+        finish 3 refused "service $service runs, and other things depend on it: it is left alone"
+        ;;
+    esac
+  done
+  finish 0 nothing "service $service runs"
 fi
+why=$(obstacle)
+[ -z "$why" ] || finish 3 refused "service $service is left alone: $why"
 if [ "$mode" = plan ]; then
   printf 'Would restart %s, and watch for %s s that it stays up.\n' "$service" "$settle"
   finish 0 planned 'nothing was changed'
@@ -204,22 +291,13 @@ fi
 
 [ "$(id -u)" -eq 0 ] || finish 3 refused 'a service can be restarted by root only: run this with sudo'
 log_action "restarting service $service"
-restart || finish 1 failed "service $service could not be restarted"
-began=$(restarts)
-waited=0
-while [ "$waited" -lt "$settle" ]; do
-  sleep 1
-  waited=$((waited + 1))
-  now=$(state)
-  case $now in
-    active | activating | reloading) ;;
-    *) break ;;
-  esac
-done
-note after "\"state\":$(json "$now")"
 note changed "{\"service\":$(json "$service"),\"action\":\"restart\"}"
-if [ "$now" != active ] || [ "$(restarts)" != "$began" ]; then
-  last_lines | while IFS= read -r line; do printf '  %s\n' "$(shown "$line")"; done
-  finish 1 failed "service $service did not stay up: it is $now"
+if said=$(restart) && stays_up; then
+  note after "$(measured)"
+  finish 0 "done" "service $service is up, and stayed up for $settle s"
 fi
-finish 0 "done" "service $service runs, and did for $settle s"
+note after "$(measured)"
+printf '%s' "${said:+  $(shown "$said")$'\n'}"
+printf 'Its last log lines:\n'
+show_last_lines
+finish 1 failed "service $service did not stay up: it is $(state)"
