@@ -55,7 +55,7 @@ def test_a_crashed_service_is_planned_for_restarted_and_verified(tmp_path: Path,
     assert (done.result["before"]["state"], done.result["before"]["result"]) == ("failed", "signal")
     assert (done.result["after"]["state"], done.result["after"]["sub_state"]) == ("active", "running")
     assert done.result["changed"] == [{"service": service, "action": "restart"}]
-    assert f"service_restart for event 17 on web-1: restarting service {service}" in machine.logged()
+    assert f"service_restart 1.0.0 for event 17 on web-1: restarting service {service}" in machine.logged()
 
     run = machine.property_of(service, "InvocationID")
     assert fix(tmp_path, machine, "verify", service).code == 0
@@ -240,8 +240,8 @@ def test_a_job_of_launchd_is_started_and_watched(tmp_path: Path, mac: list[str])
         assert (done.code, done.result["outcome"]) == (0, "done")
         assert done.result["before"] == before_launchd()
         assert (done.result["after"]["state"], done.result["after"]["runs"]) == ("active", "2")
-        logged = (tmp_path / "sbin" / "logged").read_text()
-        assert logged == "-t fleetmedic -- service_restart for event 17 on web-1: restarting service org.example.web\n"
+        line = "service_restart 1.0.0 for event 17 on web-1: restarting service org.example.web"
+        assert (tmp_path / "sbin" / "logged").read_text() == f"-t fleetmedic -- {line}\n"
         assert run("verify").code == 0
         assert run("apply").result["outcome"] == "nothing"
     finally:

@@ -89,7 +89,7 @@ trap 'finish 1 failed "it ended before it was done: this is a fault of the scrip
 # Write what is done to the system's log, with what it answers.
 # shellcheck disable=SC2329 # A remedy that only looks has nothing to log.
 log_action() {
-  local answers="$remedy${FM_EVENT:+ for event $FM_EVENT}${FM_HOST:+ on $FM_HOST}"
+  local answers="${FM_REMEDY-$remedy}${FM_VERSION:+ $FM_VERSION}${FM_EVENT:+ for event $FM_EVENT}${FM_HOST:+ on $FM_HOST}"
   printf '%s\n' "$(shown "$1")"
   if is_linux && [ ! -S /dev/log ] || ! logger -t fleetmedic -- "$(shown "$answers"): $(shown "$1")" 2> /dev/null; then
     printf '  there is no system log to write that to\n'
@@ -135,7 +135,7 @@ case $mode in
     # Each step says by itself how it ended, also when it is interrupted.
     trap : INT
     trap - EXIT
-    bash -- "$0" plan | has_a_plan
+    "$BASH" -- "$0" plan | has_a_plan
     ended="${PIPESTATUS[*]}"
     [ "$ended" = '0 0' ] || exit "${ended% *}"
     trap 'interrupted' INT
@@ -146,7 +146,7 @@ case $mode in
       *) finish 0 nothing 'nothing was changed: the answer was no' ;;
     esac
     trap : INT
-    bash -- "$0" apply && bash -- "$0" verify
+    "$BASH" -- "$0" apply && "$BASH" -- "$0" verify
     exit $?
     ;;
   *) finish 2 usage "usage: bash $(shown "${0##*/}") $usage" ;;

@@ -86,7 +86,7 @@ trap 'finish 1 failed "it ended before it was done: this is a fault of the scrip
 # Write what is done to the system's log, with what it answers.
 # shellcheck disable=SC2329 # A remedy that only looks has nothing to log.
 log_action() {
-  local answers="$remedy${FM_EVENT:+ for event $FM_EVENT}${FM_HOST:+ on $FM_HOST}"
+  local answers="${FM_REMEDY-$remedy}${FM_VERSION:+ $FM_VERSION}${FM_EVENT:+ for event $FM_EVENT}${FM_HOST:+ on $FM_HOST}"
   printf '%s\n' "$(shown "$1")"
   if is_linux && [ ! -S /dev/log ] || ! logger -t fleetmedic -- "$(shown "$answers"): $(shown "$1")" 2> /dev/null; then
     printf '  there is no system log to write that to\n'
@@ -132,7 +132,7 @@ case $mode in
     # Each step says by itself how it ended, also when it is interrupted.
     trap : INT
     trap - EXIT
-    bash -- "$0" plan | has_a_plan
+    "$BASH" -- "$0" plan | has_a_plan
     ended="${PIPESTATUS[*]}"
     [ "$ended" = '0 0' ] || exit "${ended% *}"
     trap 'interrupted' INT
@@ -143,7 +143,7 @@ case $mode in
       *) finish 0 nothing 'nothing was changed: the answer was no' ;;
     esac
     trap : INT
-    bash -- "$0" apply && bash -- "$0" verify
+    "$BASH" -- "$0" apply && "$BASH" -- "$0" verify
     exit $?
     ;;
   *) finish 2 usage "usage: bash $(shown "${0##*/}") $usage" ;;
@@ -176,7 +176,7 @@ if [ -d /run/systemd/system ] && command -v systemctl > /dev/null 2>&1; then
     printf '"state":%s,"sub_state":%s,"result":%s,"exit_status":%d,"restarts":%d' "$(json "$(state)")" \
       "$(json "$(property SubState)")" "$(json "$(property Result)")" "$(property ExecMainStatus)" "$(property NRestarts)"
   }
-  this_run() { printf '%s %s %s' "$(property InvocationID)" "$(property NRestarts)" "$(property MainPID)"; }
+  this_run() { systemctl show --property=InvocationID --property=NRestarts --property=MainPID -- "$service" 2> /dev/null; }
   names() { property Names; }
   last_lines() { journalctl --no-pager --quiet --lines=10 --output=short-iso --unit="$service" 2> /dev/null; }
   obstacle() {
@@ -251,8 +251,8 @@ stays_up() {
   local run waited=0
   run=$(this_run)
   while is_up && [ "$(this_run)" = "$run" ]; do
-    [ "$waited" -lt "$settle" ] || return 0
-    sleep 1
+    [ "$waited" -lt $((settle * 2)) ] || return 0
+    sleep 0.5
     waited=$((waited + 1))
   done
   return 1
