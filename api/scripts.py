@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection
 
 from api.answers import answer, listing, rfc3339
+from api.auth import who
 from api.context import context
 from api.operations import operation
 from api.parsing import Cursor, Limit, bad_field, read_cursor, write_cursor
@@ -31,6 +32,7 @@ _WAIT_SECONDS = 10
 _LOOK_SECONDS = 1
 """Between looks at a job that nobody announced: what a worker announced is lost when Redis is flushed."""
 
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 IssueType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 
 
@@ -49,11 +51,12 @@ class ScriptBody(Struct, forbid_unknown_fields=True):
 
 
 class ScriptsQuery(Struct, forbid_unknown_fields=True):
-    """Which scripts to list."""
+    """Which scripts to list; ``sha256`` is that of the file, in lower-case hexadecimal."""
 
     host: HostReference | None = None
     event_id: RowId | None = None
     issue_type: IssueType | None = None
+    sha256: Sha256 | None = None
     limit: Limit = 100
     cursor: Cursor | None = None
 
@@ -81,6 +84,7 @@ def list_scripts(asked: ScriptsQuery) -> Response:
             host_id=None if asked.host is None else host_in_field(connection, asked.host).id,
             event_id=asked.event_id,
             issue_type=asked.issue_type,
+            sha256=asked.sha256,
         )
     shown = found[: asked.limit]
     return listing([_metadata(script) for script in shown], write_cursor(shown[-1].id) if found != shown else None)
@@ -120,6 +124,7 @@ def request_script(asked: ScriptBody) -> int:
             event_id=asked.event_id,
             given=_given(remedy, asked.parameters, has_event=event is not None),
             now=context().now(),
+            requested_by=who(),
         )
     try:
         context().queue.send(keys.QUEUE_SCRIPTS, keys.TASK_RENDER, [[script_id]])
@@ -179,6 +184,7 @@ def _metadata(script: scripts.Script) -> dict[str, Any]:
         "automatic": script.automatic,
         "state": script.state,
         "requested_at": rfc3339(script.requested_at),
+        "requested_by": script.requested_by,
         "ready_at": rfc3339(script.ready_at),
         "error": script.error,
         "given": script.given,

@@ -31,17 +31,19 @@ class Job:
 
 
 _REQUEST_POSTGRES = """
-    INSERT INTO scripts (issue_type, script_type, host_id, event_id, automatic, given, state, requested_at, rung_at)
+    INSERT INTO scripts (issue_type, script_type, host_id, event_id, automatic, given, state, requested_at, rung_at,
+        requested_by)
     SELECT %s::jsonb ->> e.type, CASE WHEN e.host_id = ANY(%b) THEN 'powershell' ELSE 'bash' END, e.host_id, e.id,
-        true, '{}', 'queued', %s, %s
+        true, '{}', 'queued', %s, %s, 'the worker'
     FROM events AS e
     WHERE e.host_id = ANY(%b) AND e.state = 'open' AND %s::jsonb ->> e.type IS NOT NULL
         AND NOT EXISTS (SELECT FROM scripts AS s WHERE s.event_id = e.id AND s.automatic)
     ORDER BY e.id RETURNING id"""
 _REQUEST_SQLITE = """
-    INSERT INTO scripts (issue_type, script_type, host_id, event_id, automatic, given, state, requested_at, rung_at)
+    INSERT INTO scripts (issue_type, script_type, host_id, event_id, automatic, given, state, requested_at, rung_at,
+        requested_by)
     SELECT ?1 ->> e.type, iif(e.host_id IN (SELECT value FROM json_each(?2)), 'powershell', 'bash'), e.host_id, e.id,
-        true, '{}', 'queued', ?3, ?3
+        true, '{}', 'queued', ?3, ?3, 'the worker'
     FROM json_each(?4) AS asked JOIN events AS e ON e.host_id = asked.value
     WHERE e.state = 'open' AND ?1 ->> e.type IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM scripts AS s WHERE s.event_id = e.id AND s.automatic)

@@ -30,6 +30,8 @@ class Script:
     """The parameters that were asked for."""
     state: State
     requested_at: float
+    requested_by: str | None
+    """None where that was not kept yet."""
     attempts: int
     ready_at: float | None
     error: str | None
@@ -53,6 +55,7 @@ def request(
     event_id: int | None,
     given: Mapping[str, Value],
     now: float,
+    requested_by: str | None = None,
 ) -> int:
     """Queue a job for the workers and return its id."""
     row = {
@@ -64,6 +67,7 @@ def request(
         "given": dict(given),
         "state": "queued",
         "requested_at": now,
+        "requested_by": requested_by,
         "rung_at": now,
     }
     script_id: int = connection.execute(insert(scripts).values(row).returning(scripts.c.id)).scalar_one()
@@ -84,6 +88,7 @@ def page(
     host_id: int | None = None,
     event_id: int | None = None,
     issue_type: str | None = None,
+    sha256: str | None = None,
 ) -> list[Script]:
     """Return scripts without their content, the last requested first, from the first one below ``before_id`` on."""
     query = _select().order_by(scripts.c.id.desc()).limit(limit)
@@ -95,6 +100,8 @@ def page(
         query = query.where(scripts.c.event_id == event_id)
     if issue_type is not None:
         query = query.where(scripts.c.issue_type == issue_type)
+    if sha256 is not None:
+        query = query.where(scripts.c.sha256 == sha256)
     return [Script(**row) for row in connection.execute(query).mappings()]
 
 

@@ -25,6 +25,7 @@ export function ScriptView({ script, template, state, onGenerate, onChange }) {
         ${script.host && html`for <${HostText} text=${script.host} />`}
         ${script.event_id !== null && html`, answers event ${script.event_id}`}
         ${script.ready_at && html`, made <${At} at=${script.ready_at} />`}
+        ${script.requested_by && html`, asked for by ${visibleText(script.requested_by, 64)}`}
       </p>
     </header>
     <p>${visibleText(script.description ?? template?.description ?? "")}</p>

@@ -24,6 +24,7 @@ scripts = Table(
     Column("given", Document, nullable=False, comment="parameters that were asked for, by name"),
     Column("state", String(16), nullable=False),
     Column("requested_at", Double, nullable=False),
+    Column("requested_by", String(255), comment="NULL where it was asked for before 0014"),
     Column("rung_at", Double, nullable=False, comment="when a worker was last told of it"),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("ready_at", Double),
@@ -53,4 +54,11 @@ scripts = Table(
     ),
     Index("ix_scripts_event_id_id", "event_id", "id"),
     Index("ix_scripts_host_id_id", "host_id", "id"),
+    Index(
+        "ix_scripts_sha256_id",
+        "sha256",
+        "id",
+        postgresql_where=text("sha256 IS NOT NULL"),
+        sqlite_where=text("sha256 IS NOT NULL"),
+    ),
 )

@@ -68,6 +68,7 @@ def test_a_script_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
         "automatic": False,
         "state": "ready",
         "requested_at": "2027-01-15T08:00:00.000Z",
+        "requested_by": "admin token",
         "ready_at": "2027-01-15T08:00:01.000Z",
         "error": None,
         "given": {"share": 1.5},
@@ -231,6 +232,8 @@ def test_scripts_are_found_by_each_filter(client: FlaskClient, rows: Any) -> Non
     assert ids(f"event_id={event}") == [of_event]
     assert ids("issue_type=service_restart") == [of_db]
     assert ids("issue_type=service_restart&host=web") == []
+    assert ids(f"sha256={'0' * 64}") == []
+    assert client.get(f"{PATH}?sha256={'A' * 64}").get_json(force=True)["field"] == "sha256"
     assert client.get(f"{PATH}?host=nowhere").get_json(force=True)["field"] == "host"
     assert client.get(f"{PATH}?cursor=nonsense").get_json(force=True)["field"] == "cursor"
 
@@ -250,6 +253,8 @@ def test_a_script_is_downloaded_as_a_file_that_no_browser_takes_for_a_page(clien
     assert answer.headers["Content-Disposition"] == "attachment; filename=fleetmedic-cpu_high.sh"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert hashlib.sha256(answer.data).hexdigest() == shown["sha256"]
+    of_file = client.get(f"{PATH}?sha256={shown['sha256']}").get_json()["items"]
+    assert [(one["id"], one["requested_by"]) for one in of_file] == [(script_id, "admin token")]
     assert answer.text.endswith(SCRIPT.splitlines()[-1] + "\n")
 
 

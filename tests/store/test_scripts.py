@@ -91,6 +91,13 @@ def test_what_is_asked_for_waits_as_it_was_asked(engine: Engine, host_id: int) -
     assert (script.content, script.parameters, script.ready_at, script.error) == (None, None, None, None)
 
 
+def test_a_script_tells_who_asked_for_it(engine: Engine, host_id: int) -> None:
+    open_event(engine, host_id)
+    (automatic,) = request_automatic(engine, host_id)
+    asked = [find(engine, script_id) for script_id in (request(engine, requested_by="admin token"), automatic)]
+    assert [script.requested_by for script in asked] == ["admin token", "the worker"]
+
+
 def test_a_script_may_be_of_no_host_and_no_event(engine: Engine) -> None:
     script = find(engine, request(engine))
     assert (script.host_id, script.host, script.event_id) == (None, None, None)
@@ -149,6 +156,15 @@ def test_a_page_has_only_what_is_wanted(engine: Engine, host_id: int) -> None:
     assert ids(event_id=event_id) == [of_event]
     assert ids(issue_type="disk_full") == [of_event, plain]
     assert ids(issue_type="disk_full", host_id=host_id) == [of_event]
+
+
+def test_scripts_are_found_by_the_sha_256_of_their_file(engine: Engine) -> None:
+    ids = [request(engine) for _ in range(3)]
+    files = dict(zip(ids, ("a" * 64, "b" * 64, "a" * 64), strict=True))
+    with writing(engine) as connection:
+        finish(connection, {one: RENDERED | {"sha256": sha256} for one, sha256 in files.items()}, NOW)
+        found = [scripts.page(connection, limit=9, sha256=one * 64) for one in "abc"]
+    assert [[script.id for script in page] for page in found] == [[ids[2], ids[0]], [ids[1]], []]
 
 
 def test_an_event_knows_the_script_that_came_by_itself_and_no_other(engine: Engine, host_id: int) -> None:
