@@ -24,12 +24,13 @@ COMMANDS = {
     "hosts": "list the hosts, how they are and what they measure",
     "events": "list what went wrong; --follow prints what comes",
     "script": "write the script that fixes something, for a host or an event",
+    "verify": "tell whether a file is a script of ours, and unchanged",
     "bench": "measure this machine with real parts and a simulated fleet",
     "doctor": "check what a server needs on this machine",
 }
 
 # All but these need the extra `server`, of which SQLAlchemy stands for the whole.
-_IN_BASE_PACKAGE = frozenset(("collector", "hosts", "events", "script"))
+_IN_BASE_PACKAGE = frozenset(("collector", "hosts", "events", "script", "verify"))
 
 
 def main(arguments: list[str] | None = None) -> int:

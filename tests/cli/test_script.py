@@ -2,18 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.all_in_one import Up, fleetmedic, running_up
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with running_up(tmp_path_factory.mktemp("up") / "data") as up:
-        yield up
+from tests.system.all_in_one import Up, fleetmedic
 
 
 def script(up: Up, *arguments: str) -> tuple[int, str, str]:
