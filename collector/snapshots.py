@@ -9,6 +9,7 @@ import psutil
 
 from collector.readers import Part
 from collector.readers.cpu import Cpu
+from collector.readers.directories import Directories
 from collector.readers.disk_health import DiskHealths
 from collector.readers.disks import Disks
 from collector.readers.filesystems import Filesystems
@@ -50,6 +51,7 @@ class Sampler:
         ]
         self._filesystems = Filesystems(host_root)
         self._disk_health = DiskHealths(writable, host_root)
+        self._directories = Directories(host_root)
         self._silent: dict[str, str] = {}
 
     @property
@@ -64,9 +66,11 @@ class Sampler:
         """
         parts = [self._part(read, at) for read in self._readers]
         filesystems = self._part(self._filesystems.read, at)
+        found = filesystems.details.get("filesystems", ())
         parts += [
             filesystems,
-            self._part(self._disk_health.read, at, filesystems.details.get("filesystems", ())),
+            self._part(self._disk_health.read, at, found),
+            self._part(self._directories.read, at, found),
             self._part(read_services, services),
         ]
         core: dict[str, float] = {}

@@ -91,6 +91,19 @@ class DiskHealth(Struct, array_like=True, frozen=True):
     reason: str = ""
 
 
+class Directory(Struct, array_like=True, frozen=True):
+    """A directory of a nearly full filesystem, with what lies below it where no other one of these does.
+
+    ``growth_bytes`` within ``seconds``, negative where it shrank; both NaN where it was looked at only once.
+    """
+
+    mount: str
+    path: str
+    bytes: float
+    growth_bytes: float = math.nan
+    seconds: float = math.nan
+
+
 class Details(Struct, array_like=True, frozen=True):
     """What a snapshot holds besides the core vector. The processes are the top ones, by CPU and by memory."""
 
@@ -113,6 +126,8 @@ class Details(Struct, array_like=True, frozen=True):
     """Unix seconds by the host's clock, as the start times of its processes are."""
     packages_changed_at: float = math.nan
     """When a package was last installed, upgraded or removed, in Unix seconds; NaN where that is not known."""
+    directories: tuple[Directory, ...] = ()
+    """Of each filesystem that is nearly full the ones that grew most, then those that hold most."""
 
 
 class _Filesystems(Struct, array_like=True, frozen=True):

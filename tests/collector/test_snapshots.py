@@ -17,7 +17,7 @@ from collector.readers.filesystems import Filesystems
 from collector.readers.memory import Memory
 from collector.snapshots import Sampler
 from wire.metrics import CATALOGUE, unpack_core
-from wire.snapshot import MAX_BODY_BYTES, Details, Filesystem, Process, decode_details, decode_snapshot
+from wire.snapshot import MAX_BODY_BYTES, Details, Directory, Filesystem, Process, decode_details, decode_snapshot
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -175,6 +175,18 @@ def test_a_filling_tmpfs_shows(small_tmpfs: Path) -> None:
     core, details = take(Sampler())
     assert filesystem(details, small_tmpfs).used_percent == pytest.approx(88, abs=1)
     assert core["disk_percent"] >= filesystem(details, small_tmpfs).used_percent * 0.999
+
+
+@linux_only
+def test_a_nearly_full_tmpfs_shows_where_its_space_is(small_tmpfs: Path) -> None:
+    (small_tmpfs / "logs").mkdir()
+    (small_tmpfs / "logs" / "log").write_bytes(bytes(900 * 1024))
+    sampler = Sampler()
+    deadline = time.monotonic() + 20
+    found: list[Directory] = []
+    while not found and time.monotonic() < deadline:
+        found = [one for one in take(sampler)[1].directories if one.mount == str(small_tmpfs)]
+    assert (found[0].path, found[0].bytes) == (str(small_tmpfs / "logs"), pytest.approx(900 * 1024, rel=0.1))
 
 
 @linux_only
