@@ -26,6 +26,7 @@ class Job:
     given: dict[str, Value]
     host: str | None
     event_id: int | None
+    event_type: str | None
     subject: str | None
     evidence: dict[str, Any] | None
 
@@ -86,6 +87,7 @@ def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
             scripts.c.given,
             hosts.c.name.label("host"),
             scripts.c.event_id,
+            events.c.type.label("event_type"),
             events.c.subject,
             events.c.evidence,
         )

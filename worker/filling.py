@@ -21,9 +21,9 @@ from store.filesystems import (
     point_type,
     subject,
 )
-from wire.snapshot import Filesystem, Unreadable, decode_filesystems
+from wire.snapshot import Directory, Filesystem, Unreadable, decode_details, decode_filesystems
 from wire.text import storable
-from worker.detection.evidence import filesystem_evidence
+from worker.detection.evidence import directories_evidence, filesystem_evidence
 from worker.detection.finding import Finding, Severity, Verdict
 from worker.detection.forecast import FULL_PERCENT, Forecast, forecast, is_stirring, may_fill
 from worker.detection.host_limits import BatchLimits, HostLimits
@@ -257,8 +257,8 @@ class _Events:
         value = None if foreseen is None or foreseen.hours == np.inf else 3600.0 * foreseen.hours
         finding = Finding(name, _verdict(latest, foreseen, limit), value, limit.severity or _SEVERITY)
         step = advance(DISK_FORECAST, self.tracks.get(name), finding, _in_seconds(limit, finding), host.at)
-        evidence = {} if foreseen is None else _evidence(host, part, foreseen)
-        self._apply(name, step, evidence)
+        is_news = step.change in ("opened", "reopened")
+        self._apply(name, step, _evidence(host, part, foreseen) if is_news and foreseen is not None else {})
 
     def end_all_but(self, subjects: Sequence[str], now: float) -> None:
         """Resolve the events of what is gone."""
@@ -275,8 +275,7 @@ class _Events:
         else:
             self.tracks[name] = step.track
         if step.track is not None and step.change is not None:
-            is_news = step.change in ("opened", "reopened")
-            self.changes.append((self._host_id, event_change(0, step.track, step.change, evidence if is_news else {})))
+            self.changes.append((self._host_id, event_change(0, step.track, step.change, evidence)))
 
 
 def _in_seconds(limit: Limit, finding: Finding) -> Limit:
@@ -312,4 +311,12 @@ def _evidence(host: _Host, part: int, foreseen: _Foreseen) -> dict[str, Any]:
             "full_in_high_seconds": 3600.0 * foreseen.high_hours,
             "trend_since_at": foreseen.since,
         },
+        **(directories_evidence(_directories(host), storable(one.mount)) if is_space else {}),
     }
+
+
+def _directories(host: _Host) -> Sequence[Directory]:
+    try:
+        return decode_details(host.held.details).directories
+    except Unreadable:
+        return ()

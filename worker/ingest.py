@@ -40,6 +40,7 @@ from worker.bookkeeping import keep_books
 from worker.evaluation import Evaluation, evaluate
 from worker.event_rows import write_events
 from worker.events import Track, decode_tracks, encode_tracks
+from worker.growth import with_growth
 from worker.inbox import Head, Inbox
 from worker.matrix import Rows, rows_of
 from worker.policies import limits_of
@@ -185,7 +186,7 @@ def _write(
             if judged.changes:
                 new_tracks[host] = judged.tracks
                 changes += [(host, change) for change in judged.changes]
-    write_events(connection, changes)
+    write_events(connection, with_growth(connection, changes))
     store_positions.set_tracks(connection, [(encode_tracks(tracks), host) for host, tracks in new_tracks.items()])
     records.write_details(connection, _details(admitted, rows, evaluation))
     in_trouble = {host for host, change in changes if (change.is_new or change.reopens) and change.type in remedy_of}

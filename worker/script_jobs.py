@@ -95,5 +95,5 @@ def rendered(templates: Templates, job: Job) -> Rendered:
     if job.script_type not in template.scripts:
         raise CannotRender(f"{job.issue_type} has no {job.script_type} script")
     given = {name: value for name, value in job.given.items() if value is not None}
-    parameters = parameters_for(template.remedy, given, job.subject or "", job.evidence or {})
+    parameters = parameters_for(template.remedy, given, job.event_type, job.subject or "", job.evidence or {})
     return render(template, job.script_type, parameters, Provenance(job.event_id, job.host))

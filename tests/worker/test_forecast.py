@@ -17,7 +17,7 @@ from store.monitoring import set_paused
 from store.records import write_details
 from store.schema import events, hosts, scripts
 from tests.worker.conftest import NOW, SimulatedHost
-from wire.snapshot import Details, Filesystem, encode_details
+from wire.snapshot import Details, Directory, Filesystem, encode_details
 from worker import forecast as duty
 from worker.filling import DISK_FORECAST
 
@@ -25,6 +25,8 @@ NewHost = Callable[[], SimulatedHost]
 REMEDIES = {DISK_FORECAST: "disk_full"}
 MOUNT = "/srv/data"
 RING = 311.0
+LOGS = Directory(MOUNT, "/srv/data/logs", 9e9, 3e9, 600.0)
+ELSEWHERE = Directory("/srv/boot", "/srv/boot/kernels", 1e8, 2e7, 600.0)
 
 
 def measured(engine: Engine, host: SimulatedHost, at: float, **percent: float) -> None:
@@ -34,7 +36,8 @@ def measured(engine: Engine, host: SimulatedHost, at: float, **percent: float) -
         for name, value in percent.items()
     )
     with writing(engine) as connection:
-        write_details(connection, [(host.id, at, bytes(encode_details(Details(filesystems=there))))])
+        details = encode_details(Details(filesystems=there, directories=(LOGS, ELSEWHERE)))
+        write_details(connection, [(host.id, at, bytes(details))])
 
 
 def ring(engine: Engine, now: float) -> duty.Forecasted:
@@ -72,6 +75,9 @@ def test_a_filesystem_that_fills_opens_an_event_with_its_figures_and_its_script(
     left = (100 - shown["used_percent"]) / 30 * 3600
     assert foreseen["full_in_seconds"] == pytest.approx(left, rel=0.05)
     assert (shown["mount"], shown["size_bytes"]) == (MOUNT, 1e12)
+    assert event.evidence["directories"] == [
+        {"path": "/srv/data/logs", "bytes": 9e9, "growth_bytes": 3e9, "seconds": 600.0}
+    ]
     with reading(engine) as connection:
         [job] = connection.execute(select(scripts)).all()
     assert (job.event_id, job.issue_type, job.state) == (event.id, "disk_full", "queued")

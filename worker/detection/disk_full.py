@@ -5,7 +5,7 @@ from typing import Any
 
 from wire.snapshot import Details
 from wire.text import storable
-from worker.detection.evidence import filesystem_evidence
+from worker.detection.evidence import directories_evidence, filesystem_evidence
 from worker.detection.finding import Finding, high_or_critical, verdict_of
 from worker.detection.rule import LimitOf, SubjectRule
 
@@ -25,8 +25,8 @@ class DiskFull(SubjectRule):
             yield Finding(mount, verdict, one.used_percent, high_or_critical(one.used_percent, limit))
 
     def evidence(self, details: Details, subject: str) -> dict[str, Any]:
-        """Return the filesystem's figures."""
+        """Return the filesystem's figures, and where its space is."""
         for one in details.filesystems:
             if storable(one.mount) == subject:
-                return {"filesystem": filesystem_evidence(one)}
+                return {"filesystem": filesystem_evidence(one), **directories_evidence(details.directories, subject)}
         return {}

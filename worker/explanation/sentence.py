@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from wire.metrics import CATALOGUE
 from wire.text import storable, visible
+from worker.detection.evidence import fastest_growing
 from worker.explanation import programs
 from worker.explanation.case import Case, Usual
 from worker.explanation.changes import NOTABLE_CPU_PERCENT, NOTABLE_MEMORY_PERCENT, Change, Kind, changes_of
@@ -118,7 +119,7 @@ def _disk_full(case: Case) -> str:
     filesystem = _part(case, "filesystem")
     used, whole = _figure(filesystem, "used_bytes"), _figure(filesystem, "size_bytes")
     sizes = "" if used is None or whole is None else f", {size(used)} of {size(whole)} used,"
-    return f"{quoted(case.subject)} {_at_percent(case)}{sizes} {_since(case)}{_disk_before(case)}"
+    return f"{quoted(case.subject)} {_at_percent(case)}{sizes} {_since(case)}{_disk_before(case)}{_fastest(case)}"
 
 
 def _disk_before(case: Case) -> str:
@@ -132,6 +133,16 @@ def _disk_before(case: Case) -> str:
     return f"; the fullest filesystem was at {_range(case.usual)} {case.usual.when}"
 
 
+def _fastest(case: Case) -> str:
+    """Return which directory grew most."""
+    fastest = fastest_growing(case.evidence)
+    if fastest is None:
+        return ""
+    within = _figure(fastest, "seconds")
+    time = "" if within is None else f" within {duration(within)}"
+    return f"; {quoted(str(fastest.get('path')))} grew most, by {size(fastest['growth_bytes'])}{time}"
+
+
 def _disk_forecast(case: Case) -> str:
     forecast = _part(case, "forecast")
     soon, low, high = (_figure(forecast, f"full_in{part}_seconds") for part in ("", "_low", "_high"))
@@ -140,7 +151,7 @@ def _disk_forecast(case: Case) -> str:
     pace, begun = _figure(forecast, "growth_per_hour_bytes"), _figure(forecast, "trend_since_at")
     grows = "" if pace is None else f" of {size(pace)} an hour"
     since = "" if begun is None else f" since {clock(begun, case.opened_at)} UTC"
-    return f"{quoted(case.subject)} will be full {when}{between} at its present growth{grows}{since}"
+    return f"{quoted(case.subject)} will be full {when}{between} at its present growth{grows}{since}{_fastest(case)}"
 
 
 def _process_memory_high(case: Case) -> str:

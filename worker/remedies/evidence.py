@@ -4,34 +4,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from store.remedies import Remedy, Value, complete
+from worker.detection.evidence import fastest_growing
 
 
 def parameters_for(
-    remedy: Remedy, given: Mapping[str, Value], subject: str, evidence: Mapping[str, Any]
+    remedy: Remedy, given: Mapping[str, Value], event_type: str | None, subject: str, evidence: Mapping[str, Any]
 ) -> dict[str, Value]:
     """Return all parameters of a remedy: those that were given, then those that the event tells, then the defaults.
 
-    Raises BadParameter.
+    ``event_type`` is None for a script that answers no event. Raises BadParameter.
     """
-    told = _told(remedy.issue_type, subject, evidence)
-    if "pid" in given:
-        # The start time in the evidence may be that of another process.
-        told.pop("start_time", None)
+    known = {parameter.name for parameter in remedy.parameters}
+    told = {name: value for name, value in _told(event_type, subject, evidence).items() if name in known}
+    # What the evidence says of it may be of another process or place than the one that was given.
+    for name in _ABOUT.keys() & given.keys():
+        for other in _ABOUT[name]:
+            told.pop(other, None)
     return complete(remedy, {**told, **given})
 
 
-def _told(issue_type: str, subject: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an event tells; a script that answers none has no subject, and is told nothing."""
-    match issue_type:
-        case "cpu_high":
+_ABOUT = {
+    "pid": ("start_time", "memory_bytes"),
+    "mount": ("directory", "directory_bytes"),
+    "directory": ("directory_bytes",),
+}
+
+
+def _told(event_type: str | None, subject: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an event tells."""
+    match event_type:
+        case "cpu_high" | "cpu_spike":
             return _process(_top(evidence, "cpu_percent"))
         case "memory_high":
-            return _process(_top(evidence, "memory_percent"))
+            return _process(next(iter(evidence.get("grown") or []), _top(evidence, "memory_percent")))
         case "process_memory_high":
             return _process(evidence.get("process") or {})
-        case "disk_full":
-            return {"mount": (evidence.get("filesystem") or {}).get("mount") or subject or None}
-        case "service_restart":
+        case "disk_full" | "disk_forecast":
+            mount = (evidence.get("filesystem") or {}).get("mount") or subject or None
+            return {"mount": mount, **_directory(fastest_growing(evidence))}
+        case "service_down":
             return {"service": subject or None}
         case "disk_health":
             return {"disk": subject or None}
@@ -46,4 +57,10 @@ def _top(evidence: Mapping[str, Any], by: str) -> Mapping[str, Any]:
 
 def _process(process: Mapping[str, Any]) -> dict[str, Any]:
     # The first one of a system is nobody's to end; the script then finds out for itself whom it is about.
-    return {name: process.get(name) for name in ("pid", "start_time")} if process.get("pid") != 1 else {}
+    if process.get("pid") == 1:
+        return {}
+    return {name: process.get(name) for name in ("pid", "start_time", "memory_bytes")}
+
+
+def _directory(fastest: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if fastest is None else {"directory": fastest.get("path"), "directory_bytes": fastest.get("bytes")}

@@ -117,6 +117,31 @@ CASES = {
         ),
         "`/var` at 96.2 % (limit 85 %), 38.5 GiB of 40 GiB used, since 10:02 UTC; 50 % at 09:55. " + NOTHING,
     ),
+    "a filesystem in which one directory grew": (
+        case(
+            "disk_full",
+            96,
+            85,
+            subject="/var",
+            evidence={
+                "directories": [
+                    {"path": "/var/cache", "bytes": 30 * GIB, "growth_bytes": 1024.0, "seconds": 600.0},
+                    {"path": "/var/log/`a", "bytes": 9 * GIB, "growth_bytes": 3 * GIB, "seconds": 600.0},
+                ]
+            },
+        ),
+        "`/var` at 96 % (limit 85 %) since 10:02 UTC; `/var/log/'a` grew most, by 3 GiB within 10 min.",
+    ),
+    "a filesystem in which none grew that is known": (
+        case(
+            "disk_full",
+            96,
+            85,
+            subject="/var",
+            evidence={"directories": [{"path": "/var/cache", "bytes": 30 * GIB, "growth_bytes": None}]},
+        ),
+        "`/var` at 96 % (limit 85 %) since 10:02 UTC.",
+    ),
     "a filesystem whose past is known by the roll-ups alone": (
         case("disk_full", 96, 85, subject="/var", usual=Usual(60, 62, "in the day before")),
         "`/var` at 96 % (limit 85 %) since 10:02 UTC; the fullest filesystem was at 60 to 62 % in the day before.",
