@@ -4,6 +4,7 @@ import { bytes, clock, duration, percent } from "../format.js";
 import { html } from "../html.js";
 import { visibleText } from "../visible.js";
 import { At } from "./ago.js";
+import { GrownDirectories, GrownProcesses } from "./growth.js";
 import { HostText } from "./host-text.js";
 
 const FORMATS = [
@@ -33,6 +34,8 @@ export function Evidence({ evidence }) {
 
 function Part({ name, value }) {
   if (name === "processes" && Array.isArray(value)) return html`<${Processes} processes=${value} />`;
+  if (name === "directories" && Array.isArray(value)) return html`<${GrownDirectories} directories=${value} />`;
+  if (name === "grown" && Array.isArray(value)) return html`<${GrownProcesses} processes=${value} />`;
   if (name === "changes" && Array.isArray(value)) return html`<${Changes} changes=${value} />`;
   if (name === "process" && value) return html`<${Processes} processes=${[value]} />`;
   if (value !== null && typeof value === "object") {

@@ -82,6 +82,24 @@ def test_open_events_come_with_severity_age_value_limit_and_evidence(served: Ser
     expect(page.get_by_test_id("timeline")).to_contain_text("CPU leapt to 93 % at 09:40 UTC.")
 
 
+def test_evidence_shows_what_grew_and_by_how_much(served: Served, open_page: OpenPage) -> None:
+    host = served.host()
+    logs = {"path": "/var/log", "bytes": 5 * 2.0**30, "growth_bytes": 3 * 2.0**30, "seconds": 600.0}
+    cache = {"path": "/var/cache", "bytes": 9 * 2.0**30, "growth_bytes": -1.5 * 2.0**20, "seconds": 600.0}
+    unknown = {"path": "/var/lib", "bytes": 1024.0, "growth_bytes": None, "seconds": None}
+    leaker = {"pid": 4713, "name": "java", "memory_bytes": 2.0**31, "growth_bytes": 2.0**30, "seconds": 90.0}
+    host.event("disk_full", 9, subject="/var", evidence={"directories": [logs, cache, unknown], "grown": [leaker]})
+    event = open_events(open_page(host)).filter(has_text="/var")
+    event.get_by_text("Evidence", exact=True).click()
+    rows = [row.inner_text().replace("\xa0", " ").split("\t") for row in event.locator("tbody tr").all()]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        ["/var/log", "5.0 GiB", "+3.0 GiB in 10 min"],
+        ["/var/cache", "9.0 GiB", "−1.5 MiB in 10 min"],
+        ["/var/lib", "1.0 KiB", "–"],
+        ["java 4713", "2.0 GiB", "+1.0 GiB in 1 min"],
+    ]
+
+
 def test_the_filter_leaves_what_is_asked_for(served: Served, open_page: OpenPage) -> None:
     page = open_page(host_with_events(served))
     timeline = page.get_by_test_id("timeline").get_by_role("listitem")

@@ -1,6 +1,7 @@
 """Text that a host chose: shown, and nothing more."""
 
 import time
+from typing import Any
 
 from playwright.sync_api import expect
 
@@ -32,9 +33,11 @@ def test_hostile_names_are_text_everywhere(served: Served, new_page: OpenPage) -
         )
     )
     for number, text in enumerate(HOSTILE):
-        evidence = {
+        evidence: dict[str, Any] = {
             "processes": [{"pid": number, "name": text, "command": text, "cpu_percent": 1.0, "memory_percent": 1.0}]
         }
+        evidence["directories"] = [{"path": text, "bytes": 1e9, "growth_bytes": 1e8, "seconds": 600.0}]
+        evidence["grown"] = [{"pid": number, "name": text, "memory_bytes": 1e9, "growth_bytes": 1e8, "seconds": 9.0}]
         said = {"reason": text, text: text, "changes": [{"at": text, "kind": text, "text": text}]}
         host.event("disk_full", number, subject=text, evidence=evidence | said, explanation=text)
         host.event("process_memory_high", number, subject=text, state="resolved", resolved_at=time.time())
