@@ -25,6 +25,7 @@ EXIT_CODES = {"unchanged": 0, "changed": 3, "not_ours": 4}
 
 _MOST_BYTES = 1024 * 1024
 _MOST_CANDIDATES = 20
+_MOST_SHOWN = 10
 # Nothing that waits for somebody, and nothing that leads elsewhere by the time it is run.
 _OPEN = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 
@@ -82,7 +83,7 @@ def _verdict(api: ApiClient, body: bytes) -> dict[str, Any]:
             "reason": None,
             "sha256": sha256,
             "script": same[0],
-            "same": [script["id"] for script in same[1:]],
+            "same": same[1:],
             "difference": None,
         }
     says = provenance_of(body)
@@ -139,18 +140,21 @@ def _told(name: str, found: Mapping[str, Any]) -> list[str]:
         ("script", f"{script['id']}: {script['issue_type']} {script['remedy_version']} for {script['script_type']}"),
         ("host", script["host"] or "none in particular"),
         ("event", "none" if script["event_id"] is None else str(script["event_id"])),
-        ("asked for", f"{local_time(script['requested_at'])} by {script['requested_by'] or 'somebody unknown'}"),
+        ("asked for", _asked(script)),
         ("made", local_time(script["ready_at"])),
         ("SHA-256", script["sha256"]),
     ]
-    if found["same"]:
-        facts.append(("same file", f"scripts {', '.join(map(str, found['same']))}"))
+    facts += [("also", f"{one['id']}, asked for {_asked(one)}") for one in found["same"][:_MOST_SHOWN]]
     lines = [f"  {what:<9}  {visible(fact)}" for what, fact in facts]
     if found["verdict"] == "unchanged":
         return [f"{name} is ours and unchanged", *lines]
     difference = found["difference"]
     shown = [visible(line) for line in difference["shown"]]
     return [f"{name} is ours, but CHANGED: {_how_much(difference['lines'])}", *lines, *shown]
+
+
+def _asked(script: Mapping[str, Any]) -> str:
+    return f"{local_time(script['requested_at'])} by {script['requested_by'] or 'somebody unknown'}"
 
 
 def _how_much(lines: int) -> str:

@@ -205,7 +205,8 @@ def _shown(mount: str, latest: Survey, earlier: Survey | None) -> tuple[Director
     before = {} if earlier is None or earlier.sizes is None else earlier.sizes
     seconds = math.nan if earlier is None else latest.at - earlier.at
     grown = {path: math.nan if earlier is None else float(size - before.get(path, 0)) for path, size in sizes.items()}
-    most = heapq.nlargest(_MOST_SENT, sizes, key=lambda path: (max(0.0, grown[path]), sizes[path]))
+    told = [path for path, size in sizes.items() if size or grown[path] < 0]
+    most = heapq.nlargest(_MOST_SENT, told, key=lambda path: (max(0.0, grown[path]), sizes[path]))
     return tuple(Directory(storable(mount), storable(path), float(sizes[path]), grown[path], seconds) for path in most)
 
 

@@ -65,7 +65,7 @@ def test_as_json_it_is_one_object(
     assert main(["verify", str(file), "--json", "--data-dir", str(up.folder)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["verdict"], found["sha256"], found["difference"]) == ("unchanged", script["sha256"], None)
-    assert {found["script"]["id"], *found["same"]} == {script["id"], again["id"]}
+    assert {one["id"] for one in (found["script"], *found["same"])} == {script["id"], again["id"]}
 
 
 def test_a_changed_line_is_told_beside_the_one_that_was_made(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+from store.remedies import ScriptType
 from store.script_jobs import Job
 from worker.remedies.templates import load_all
 from worker.script_jobs import rendered
@@ -25,11 +26,23 @@ EVENTS: list[tuple[str, str, str, dict[str, Any]]] = [
 def sums() -> list[str]:
     """Return the SHA-256 of the script of each event, of both types."""
     templates = load_all()
-    return [
-        rendered(templates, Job(place, issue_type, script_type, {}, HOSTILE, 17, event_type, subject, evidence)).sha256
-        for script_type in ("bash", "powershell")
+    script_types: tuple[ScriptType, ...] = ("bash", "powershell")
+    jobs = [
+        Job(
+            id=place,
+            issue_type=issue_type,
+            script_type=script_type,
+            given={},
+            host=HOSTILE,
+            event_id=17,
+            event_type=event_type,
+            subject=subject,
+            evidence=evidence,
+        )
+        for script_type in script_types
         for place, (issue_type, event_type, subject, evidence) in enumerate(EVENTS)
     ]
+    return [rendered(templates, job).sha256 for job in jobs]
 
 
 def test_the_same_event_gives_the_same_bytes_in_every_process() -> None:
