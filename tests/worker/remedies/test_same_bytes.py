@@ -48,15 +48,14 @@ def sums() -> list[str]:
 def test_the_same_event_gives_the_same_bytes_in_every_process() -> None:
     here = sums()
     assert len(set(here)) == 2 * len(EVENTS)
-    for seed in ("1", "2"):
-        there = subprocess.run(
-            [sys.executable, "-c", f"from {__name__} import sums; print(*sums())"],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert there.stdout.split() == here
+    there = subprocess.run(
+        [sys.executable, "-c", f"from {__name__} import sums; print(*sums())"],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert there.stdout.split() == here
 
 
 def test_the_built_in_remedies_are_all_among_these_events() -> None:
