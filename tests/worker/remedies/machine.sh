@@ -55,7 +55,7 @@ boot() {
   done
   for one in fd stdin stdout stderr; do cp -P "/dev/$one" "dev/$one"; done
   chmod 1777 tmp var/tmp
-  cp /etc/passwd /etc/group etc
+  cp -a /etc/passwd /etc/group /etc/alternatives etc
   echo 0123456789abcdef0123456789abcdef > etc/machine-id
   pivot_root . old
   umount -l /old
