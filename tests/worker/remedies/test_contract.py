@@ -189,13 +189,31 @@ def test_the_script_as_it_stands_runs_or_names_what_it_needs(issue_type: str) ->
     assert done.stderr == ""
 
 
+HARMLESS: dict[str, dict[str, Any]] = {
+    **NEEDED,
+    "cpu_high": {"pid": 4_194_304, "measure_seconds": 1},
+    "disk_full": {"mount": "/dev/shm"},
+}
+OUTCOMES = {"planned": 0, "nothing": 0, "done": 0, "failed": 1, "usage": 2, "refused": 3}
+
+
 @each
-def test_a_plan_has_its_result_in_the_last_line(tmp_path: Path, issue_type: str) -> None:
-    quick: dict[str, dict[str, Any]] = {"disk_full": {"mount": "/dev/shm"}, "cpu_high": {"measure_seconds": 1}}
-    given = quick.get(issue_type, NEEDED.get(issue_type, {}))
-    run = run_fix(tmp_path, issue_type, "plan", **given)
+@pytest.mark.parametrize(
+    ("mode", "possible"),
+    [
+        ("plan", {"planned", "nothing", "refused"}),
+        ("apply", {"done", "nothing", "failed", "refused"}),
+        ("verify", {"done", "nothing", "failed", "refused"}),
+    ],
+)
+def test_each_mode_ends_with_its_result_in_the_last_line(
+    tmp_path: Path, issue_type: str, mode: str, possible: set[str]
+) -> None:
+    run = run_fix(tmp_path, issue_type, mode, **HARMLESS.get(issue_type, {}))
     assert list(run.result) == ["remedy", "mode", "outcome", "exit_code", "message", "before", "after", "changed"]
-    assert (run.result["remedy"], run.result["mode"], run.result["exit_code"]) == (issue_type, "plan", run.code)
+    assert (run.result["remedy"], run.result["mode"], run.result["exit_code"]) == (issue_type, mode, run.code)
+    assert run.result["outcome"] in possible
+    assert run.code == OUTCOMES[run.result["outcome"]]
     assert run.result["changed"] == []
 
 

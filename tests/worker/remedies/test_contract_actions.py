@@ -26,8 +26,8 @@ def a_burner(machine: Machine) -> Parameters:
     return {"pid": pid, "action": "renice", "minimum_cpu_percent": 1, "measure_seconds": 1}
 
 
-def an_old_file(machine: Machine) -> Parameters:
-    machine.run("sh", "-c", "head -c 1048576 /dev/zero > /var/tmp/old && touch -d '-30 days' /var/tmp/old")
+def an_old_log(machine: Machine) -> Parameters:
+    machine.run("sh", "-c", "head -c 1048576 /dev/zero > /var/log/old.gz && touch -d '-30 days' /var/log/old.gz")
     return {"mount": "/"}
 
 
@@ -48,7 +48,7 @@ def nothing(_: Machine) -> Parameters:
 
 TROUBLES: dict[str, Callable[[Machine], Parameters]] = {
     "cpu_high": a_burner,
-    "disk_full": an_old_file,
+    "disk_full": an_old_log,
     "disk_health": nothing,
     "memory_high": nothing,
     "process_memory_high": a_hoarder,
