@@ -1,5 +1,6 @@
 """What every fix in bash does to a machine: nothing when it plans, and nothing that it does not log when it applies."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.system.all_in_one import wait_until
 from tests.worker.remedies.bash import TEMPLATES, run_fix
 from tests.worker.remedies.machine import Machine
+from worker.remedies.templates import BUILT_IN
 
 Parameters = dict[str, Any]
 
@@ -108,3 +110,13 @@ def test_where_there_is_no_log_that_is_said(tmp_path: Path, machine: Machine) ->
     inside = [*machine.inside, "unshare", "--mount", "sh", "-c", without, "sh"]
     run = run_fix(tmp_path, "process_memory_high", "apply", inside=inside, **a_hoarder(machine))
     assert "there is no system log to write that to" in run.said
+
+
+def test_a_hostile_name_of_the_host_stays_a_piece_of_one_line_in_the_log(tmp_path: Path, machine: Machine) -> None:
+    pid, logged = a_hoarder(machine)["pid"], len(machine.logged())
+    script = shutil.copy(BUILT_IN / "process_memory_high" / "fix.sh", tmp_path)
+    machine.run("env", f"FM_PID={pid}", "FM_HOST=web\nforged $(touch /canary)", "bash", script, "apply")
+    assert machine.logged()[logged:] == [
+        rf"process_memory_high on web\x0aforged $(touch /canary): asking process {pid} (sleep) to end"
+    ]
+    assert machine.run("ls", "/canary") == ""

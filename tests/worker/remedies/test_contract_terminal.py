@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.worker.remedies.bash import render_fix, sleeping
@@ -36,6 +37,11 @@ class Terminal:
     def type(self, keys: str) -> None:
         """Type on the terminal."""
         os.write(self._screen, keys.encode())
+
+    def kill_step(self, mode: str) -> None:
+        """Kill the script that the one on the terminal started in this mode."""
+        started = psutil.Process(self._process.pid).children(recursive=True)
+        next(one for one in started if one.cmdline()[-1] == mode).kill()
 
     def end(self) -> int:
         """Read until the script ends, and return its exit code."""
@@ -125,6 +131,18 @@ def test_a_step_that_is_interrupted_says_so_and_no_other_follows(tmp_path: Path)
             assert terminal.end() == 1
         assert outcomes(terminal) == [("plan", "planned"), ("apply", "failed")]
         assert terminal.results()[-1]["message"].startswith("interrupted")
+        assert deaf.poll() is None
+
+
+def test_a_step_that_is_killed_is_told_of(tmp_path: Path) -> None:
+    with sleeping(tmp_path, "deaf", code=DEAF) as deaf:
+        with on_a_terminal(render_fix(tmp_path, "process_memory_high", pid=deaf.pid, grace_seconds=300)) as terminal:
+            terminal.wait_for(QUESTION)
+            terminal.type("y\n")
+            terminal.wait_for("asking process")
+            terminal.kill_step("apply")
+            assert terminal.end() == 1
+        assert outcomes(terminal) == [("plan", "planned"), ("", "failed")]
         assert deaf.poll() is None
 
 

@@ -137,9 +137,9 @@ case $mode in
     if [ ! -t 0 ] || [ ! -t 1 ]; then
       finish 2 usage "without a terminal say what to do: bash $(shown "${0##*/}") $usage"
     fi
-    # Each step says by itself how it ended, also when it is interrupted.
+    # Each step says by itself how it ended, also when it is interrupted, but not when it is killed.
     trap : INT
-    trap - EXIT
+    trap '[ $? -le 3 ] || interrupted' EXIT
     "$BASH" -- "$0" plan | has_a_plan
     ended="${PIPESTATUS[*]}"
     [ "$ended" = '0 0' ] || exit "${ended% *}"
