@@ -15,6 +15,8 @@ if (-not (Test-Path -Path 'Variable:FM_MOUNT')) { $FM_MOUNT = '/' }
 if (-not (Test-Path -Path 'Variable:FM_OLDER_THAN_DAYS')) { $FM_OLDER_THAN_DAYS = '7' }
 if (-not (Test-Path -Path 'Variable:FM_JOURNAL_KEEP_MEBIBYTES')) { $FM_JOURNAL_KEEP_MEBIBYTES = '200' }
 if (-not (Test-Path -Path 'Variable:FM_INCLUDE_CONTAINERS')) { $FM_INCLUDE_CONTAINERS = 'false' }
+if (-not (Test-Path -Path 'Variable:FM_DIRECTORY')) { $FM_DIRECTORY = '' }
+if (-not (Test-Path -Path 'Variable:FM_DIRECTORY_BYTES')) { $FM_DIRECTORY_BYTES = '' }
 
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
@@ -136,6 +138,9 @@ function Get-Space {
 
 $Space = Get-Space
 Write-Line "Drive $Drive is used at $($Space['percent']) %, with $([int]($Space['free'] / 1048576)) MiB left."
+if ($FM_DIRECTORY -ne '') {
+    Write-Line "Grew fastest when the event opened: $(ConvertTo-Shown $FM_DIRECTORY), with $FM_DIRECTORY_BYTES bytes then"
+}
 $Before.Add('used_percent', $Space['percent'])
 $Before.Add('available_kib', [long]($Space['free'] / 1024))
 if ($Mode -eq 'verify') {

@@ -16,6 +16,8 @@ mount=${FM_MOUNT:-/}
 days=${FM_OLDER_THAN_DAYS:-7}
 journal_mebibytes=${FM_JOURNAL_KEEP_MEBIBYTES:-200}
 containers=${FM_INCLUDE_CONTAINERS:-false}
+directory=${FM_DIRECTORY:-}
+directory_bytes=${FM_DIRECTORY_BYTES:-}
 
 # ---- What every remedy has: text, the result, the log, its modes ------------------------------------------------
 
@@ -154,8 +156,12 @@ esac
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
 
+# The filesystem that is full may be the one of temporary files: nothing here needs one, so no here-documents, no sort.
+
 need_integer older_than_days "$days" 1 3650
 need_integer journal_keep_mebibytes "$journal_mebibytes" 16 100000
+directory_bytes=${directory_bytes%%.*}
+[ -z "$directory_bytes" ] || need_integer directory_bytes "$directory_bytes" 0 100000000000000000
 case $containers in
   true | false) ;;
   *) finish 2 usage 'include_containers must be true or false' ;;
@@ -164,182 +170,353 @@ case $mount in
   /*) ;;
   *) finish 2 usage "mount must be an absolute path, not $mount" ;;
 esac
+case $directory in
+  '' | /*) ;;
+  *) finish 2 usage "directory must be an absolute path, not $directory" ;;
+esac
 [ -d "$mount" ] || finish 2 usage "mount: there is no directory $mount"
 [ ! -L "$mount" ] || finish 3 refused "mount: $mount is a link: name what it points to"
 
-# Print used KiB, available KiB and used percent of the filesystem.
+most_seconds=30
+
+# Run a command for at most half a minute: a filesystem of another machine may never answer.
+bounded() {
+  if command -v timeout > /dev/null 2>&1; then
+    timeout "$most_seconds" "$@"
+  else
+    "$@"
+  fi
+}
+
+# Print used percent, KiB left for users, and used percent of the inodes; percents are rounded up, as df does.
 space() {
-  df -P -k -- "$mount" | awk 'NR > 1 { for (i = 1; i <= NF; i++) if ($i ~ /^[0-9]+%$/) { sub(/%/, "", $i); print $(i - 2), $(i - 1), $i; exit } }'
+  if is_linux; then
+    bounded stat -f -c '%S %b %f %a %c %d' -- "$mount" 2> /dev/null | awk '
+      function percent(used, left, exact) {
+        exact = used + left > 0 ? 100 * used / (used + left) : 0
+        return exact > int(exact) ? int(exact) + 1 : exact
+      }
+      $2 > 0 { printf "%d %.0f %d\n", percent($2 - $3, $4), $4 * $1 / 1024, percent($5 - $6, $6) }'
+  else
+    df -P -k -- "$mount" 2> /dev/null | awk '
+      NR > 1 { for (i = 3; i <= NF; i++) if ($i ~ /^[0-9]+%$/) { print int($i), $(i - 1), 0; exit } }'
+  fi
+}
+
+measure() {
+  read -r used_percent left_kib inodes_percent < <(space) ||
+    finish 1 failed "mount: the filesystem of $mount has no size, or does not answer"
 }
 
 device_of() {
   if is_linux; then
-    stat -c %d -- "$1" 2> /dev/null
+    bounded stat -c %d -- "$1" 2> /dev/null
   else
     stat -f %d -- "$1" 2> /dev/null
   fi
 }
 
-device=$(device_of "$mount")
-used_percent=$(space | cut -d ' ' -f 3)
-printf 'The filesystem of %s is used at %s %%, with %s MiB left.\n' "$(shown "$mount")" "$used_percent" \
-  $(($(space | cut -d ' ' -f 2) / 1024))
-note before "\"used_percent\":$used_percent,\"available_kib\":$(space | cut -d ' ' -f 2)"
+# The parts of awk that keep the biggest rows, and print them as KiB and name.
+keep_biggest='
+  function keep(kib, name, i) {
+    for (i = most; i > 0 && (!(i in kibs) || kib > kibs[i]); i--) { kibs[i + 1] = kibs[i]; names[i + 1] = names[i] }
+    kibs[i + 1] = kib
+    names[i + 1] = name
+  }
+  function print_biggest(before, i) { for (i = 1; i <= most && names[i] != ""; i++) print before kibs[i], names[i] }'
 
+# Print the biggest files and directories below a directory as KiB and path: how many, and the directory.
+biggest() {
+  if is_linux; then
+    bounded du -x -a -k -0 -- "$2" 2> /dev/null | tr '\0\n' '\n?'
+  else
+    bounded du -x -a -k -- "$2" 2> /dev/null
+  fi | awk -v most="$1" "$keep_biggest"'
+    { kib = $1; sub(/^[0-9]+[ \t]+/, ""); keep(kib, $0) }
+    END { print_biggest("") }'
+}
+
+# Show rows of KiB and path.
+show_rows() {
+  local kib path
+  while read -r kib path; do
+    printf '  %8s  %s\n' $((kib / 1024)) "$(shown "$path")"
+  done
+}
+
+measure
+device=$(device_of "$mount")
+printf 'The filesystem of %s is used at %s %%, with %s MiB left; its inodes are used at %s %%.\n' \
+  "$(shown "$mount")" "$used_percent" $((left_kib / 1024)) "$inodes_percent"
+note before "\"used_percent\":$used_percent,\"available_kib\":$left_kib,\"inodes_percent\":$inodes_percent"
+
+# Tell what the directory that grew fastest held when the event opened, and what it holds now.
+tell_growth() {
+  local now before_kib=$((${directory_bytes:-0} / 1024))
+  printf 'Grew fastest when the event opened: %s\n' "$(shown "$directory")"
+  if [ -L "$directory" ] || [ ! -d "$directory" ] || [ "$(device_of "$directory")" != "$device" ]; then
+    printf '  it is no directory of this filesystem now\n'
+    return
+  fi
+  now=$(bounded du -s -x -k -- "$directory" 2> /dev/null | awk 'NR == 1 { print $1 }')
+  if [ -z "$now" ]; then
+    printf '  it could not be measured in %s s\n' "$most_seconds"
+  elif [ -z "$directory_bytes" ]; then
+    printf '  it holds %s MiB now\n' $((now / 1024))
+    note before "\"directory\":{\"path\":$(json "$directory"),\"now_kib\":$now}"
+  else
+    printf '  it held %s MiB then, and holds %s MiB now: %+d MiB\n' \
+      $((before_kib / 1024)) $((now / 1024)) $(((now - before_kib) / 1024))
+    note before "\"directory\":{\"path\":$(json "$directory"),\"then_kib\":$before_kib,\"now_kib\":$now}"
+  fi
+}
+
+[ -z "$directory" ] || tell_growth
 if [ "$mode" = verify ]; then
   [ "$used_percent" -le "$limit_percent" ] || finish 1 failed "still used at $used_percent %, above $limit_percent %"
+  [ "$inodes_percent" -le "$limit_percent" ] ||
+    finish 1 failed "its inodes are still used at $inodes_percent %, above $limit_percent %"
   finish 0 "done" "used at $used_percent %, not above $limit_percent %"
 fi
 
-# Print what takes the most room on the filesystem; at most half a minute is spent on it.
-biggest() {
-  if is_linux; then
-    timeout 30 du -x -a -k -0 -- "$mount" 2> /dev/null | sort -z -rn | head -z -n 11 | tr '\0\n' '\n?'
-  else
-    du -x -a -k -- "$mount" 2> /dev/null | sort -rn | head -n 11
+if is_linux && ! find "$mount" -maxdepth 0 -printf '' 2> /dev/null; then
+  finish 1 failed 'find of GNU findutils is needed, and is not what is installed here'
+fi
+
+# Print the filesystem's device as /proc/PID/maps has it: on btrfs that is not what stat says.
+mapped_device() {
+  awk '/^mnt_id:/ { id = $2 } $1 == id { split($3, number, ":"); printf "%02x:%02x", number[1], number[2] }' \
+    /proc/self/fdinfo/3 /proc/self/mountinfo 3< "$mount"
+}
+
+# Print inode, hard links, blocks of 512 bytes and pid of each file of the filesystem that is in use, as far as this
+# user may see it: open or mapped by a process, or by the kernel as a loop device or for swap.
+files_in_use() {
+  local file
+  if ! is_linux; then
+    lsof -F Di 2> /dev/null | awk -v device="$(printf 'D0x%x' "$device")" '
+      /^f/ { here = 0 } /^D/ { here = $0 == device } /^i/ && here { print substr($0, 2), 1, 0, 0 }'
+    return
   fi
+  {
+    find /proc/[0-9]*/fd -maxdepth 1 -type l -exec stat -L -c '%d %i %h %b %n' -- {} +
+    { cat /sys/block/loop*/loop/backing_file; awk '$2 == "file" { print $1 }' /proc/swaps; } |
+      while IFS= read -r file; do stat -c '%d %i 1 0 kernel' -- "$file"; done
+  } 2> /dev/null | awk -v device="$device" '$1 == device { split($5, part, "/"); print $2, $3, $4, part[3] }'
+  cat /proc/[0-9]*/maps 2> /dev/null | awk -v device="$(mapped_device 2> /dev/null)" '$4 == device && !seen[$5]++ { print $5, 1, 0, 0 }'
+}
+
+in_use=$(files_in_use)
+
+# Tell which processes hold room by files that were removed while they had them open: no listing shows those.
+tell_held() {
+  local pid kib
+  while read -r kib pid; do
+    printf '  %8s  by %s (pid %s): they go when it ends or opens its files anew\n' $((kib / 1024)) \
+      "$(shown "$(cat "/proc/$pid/comm" 2> /dev/null)")" "$pid"
+  done < <(printf '%s\n' "$in_use" | awk -v most=5 "$keep_biggest"'
+    $2 == 0 && $4 && !seen[$1]++ { kib[$4] += $3 / 2 }
+    END { for (pid in kib) if (kib[pid] >= 1024) keep(int(kib[pid]), pid); print_biggest("") }')
 }
 
 if [ "$mode" = plan ]; then
   printf 'What takes the most room on it, in MiB:\n'
-  biggest | while IFS= read -r line; do
-    kib=${line%%[!0-9]*}
-    printf '  %8s  %s\n' $((${kib:-0} / 1024)) "$(shown "${line#*[!0-9]}")"
-  done
-fi
-
-# Inodes on this filesystem that some process has open; root sees those of all.
-open_inodes=''
-if is_linux; then
-  open_inodes=$(find /proc/[0-9]*/fd -maxdepth 1 -type l -exec stat -L -c '%d:%i' -- {} + 2> /dev/null |
-    awk -F : -v device="$device" '$1 == device { print $2 }' | sort -u)
-elif command -v lsof > /dev/null 2>&1; then
-  open_inodes=$(lsof -F i -- "$mount" 2> /dev/null | sed -n 's/^i//p' | sort -u)
+  started=$SECONDS
+  biggest 11 "$mount" | show_rows
+  [ $((SECONDS - started)) -lt "$most_seconds" ] || printf '  only of what was seen in %s s\n' "$most_seconds"
+  if [ -d "$directory" ] && [ ! -L "$directory" ] && [ "$directory" != "$mount" ]; then
+    printf 'What takes the most room in what grew fastest, in MiB:\n'
+    biggest 6 "$directory" | show_rows
+  fi
+  held=$(tell_held)
+  [ -z "$held" ] || printf 'What removed files hold that are still open, in MiB:\n%s\n' "$held"
 fi
 
 freed_kib=0
 steps=0
 failures=''
 
-# Remove old files below a directory of this filesystem: WHAT, the directory, then what find is to match. Links are
-# not followed, other filesystems are not entered, and what a process has open stays.
-clean() {
-  local what=$1 root=$2 found kib count open inode
-  shift 2
-  [ -d "$root" ] && [ ! -L "$root" ] && [ "$(device_of "$root")" = "$device" ] || return 0
-  open=()
-  found=$(find_files "$root" "$@")
-  for inode in $(printf '%s\n' "$found" | awk '{ print $1 }' | sort -u | comm -12 - <(printf '%s\n' "$open_inodes")); do
-    open[${#open[@]}]='!'
-    open[${#open[@]}]=-inum
-    open[${#open[@]}]=$inode
-  done
-  if [ "${#open[@]}" -gt 0 ]; then
-    printf '  %s below %s: %s in use, left alone\n' "$what" "$root" $((${#open[@]} / 3))
-    found=$(find_files "$root" "$@" "${open[@]}")
-  fi
-  kib=$(printf '%s\n' "$found" | awk '{ sum += $2 } END { print int(sum / 2) }')
-  count=$(printf '%s' "$found" | grep -c .)
-  [ "$count" -gt 0 ] || return 0
-  steps=$((steps + 1))
-  if [ "$mode" = plan ]; then
-    printf '  would remove %s of %s below %s: %s MiB\n' "$count" "$what" "$root" $((kib / 1024))
-    freed_kib=$((freed_kib + kib))
-    return 0
-  fi
-  log_action "removing $count of $what below $root ($((kib / 1024)) MiB)"
-  if [ "${#open[@]}" -gt 0 ]; then
-    set -- "$@" "${open[@]}"
-  fi
-  find "$root" -xdev -type f "${own[@]}" "$@" -delete 2> /dev/null
-  found=$(find_files "$root" "$@")
-  kib=$((kib - $(printf '%s\n' "$found" | awk '{ sum += $2 } END { print int(sum / 2) }')))
-  [ -z "$found" ] || failures="$failures $root"
-  printf '  freed %s MiB\n' $((kib / 1024))
-  freed_kib=$((freed_kib + kib))
-  note changed "{\"action\":\"remove\",\"what\":$(json "$what"),\"root\":$(json "$root"),\"files\":$count,\"freed_kib\":$kib}"
-}
+# Files of one name each, as removing one of several names frees nothing; empty ones only where inodes are short.
+# Another user sees neither what others have open nor may he remove it.
+files=(-xdev -type f -links 1)
+[ "$inodes_percent" -gt "$limit_percent" ] || files+=(-size +0)
+[ "$(id -u)" -eq 0 ] || files+=(-user "$(id -u)")
+is_linux || files+=(! -name $'*\n*')
 
-# Print inode and blocks of 512 bytes of each file that find matches.
+# Print inode, blocks of 512 bytes and path of each file that find matches below a directory.
 find_files() {
   local root=$1
   shift
   if is_linux; then
-    find "$root" -xdev -type f "${own[@]}" "$@" -printf '%i %b\n' 2> /dev/null
+    find "$root" "${files[@]}" "$@" -printf '%i %b %p\0' 2> /dev/null | tr '\0\n' '\n?'
   else
-    find "$root" -xdev -type f "${own[@]}" "$@" -exec stat -f '%i %b' {} + 2> /dev/null
+    find "$root" "${files[@]}" "$@" -exec stat -f '%i %b %N' {} + 2> /dev/null
   fi
 }
 
-# Another user sees neither what others have open nor may he remove it.
-own=(-size +0)
-[ "$(id -u)" -eq 0 ] || own=(-size +0 -user "$(id -u)")
+# Print, of the files that find matches, "open" and inode of each that is in use; then of the others "sum", their count
+# and KiB; then "big", KiB and path of the biggest.
+survey() {
+  {
+    printf '%s\n' "$in_use" end
+    find_files "$@"
+  } | awk -v most=3 "$keep_biggest"'
+    !listed { if ($1 == "end") listed = 1; else used[$1] = 1; next }
+    $1 in used { print "open", $1; next }
+    { count++; blocks += $2; kib = int($2 / 2); sub(/^[0-9]+ [0-9]+ /, ""); keep(kib, $0) }
+    END { printf "sum %d %.0f\n", count, int(blocks / 2); print_biggest("big ") }'
+}
+
+# Print what is mounted below a directory, as patterns for find: -xdev alone enters a bind mount of the same filesystem.
+mounts_below() {
+  [ ! -r /proc/self/mountinfo ] ||
+    awk -v root="$1/" 'index($5, root) == 1 { gsub(/\\[0-7][0-7][0-7]|[*[]/, "?", $5); print $5 }' /proc/self/mountinfo
+}
+
+# Tell what a step did to the room on the filesystem, and note it: the KiB left before, the KiB freed, and members of
+# JSON that say what was done.
+tell_step() {
+  measure
+  printf '  %s MiB were left before, %s MiB are now: %s MiB freed\n' $(($1 / 1024)) $((left_kib / 1024)) $(($2 / 1024))
+  freed_kib=$((freed_kib + $2))
+  note changed "{$3,\"freed_kib\":$2,\"available_kib_before\":$1,\"available_kib_after\":$left_kib}"
+}
+
+# Remove old files below a directory of this filesystem: WHAT, the directory, then what find is to match. Links are
+# not followed, other filesystems and mounts are not entered, and what is in use stays.
+clean() {
+  local what=$1 root=$2 kind first rest below open=0 count=0 kib=0 largest=() before remaining
+  shift 2
+  [ -d "$root" ] && [ ! -L "$root" ] && [ "$(device_of "$root")" = "$device" ] || return 0
+  while IFS= read -r below; do
+    set -- "$@" ! -path "$below" ! -path "$below/*"
+  done < <(mounts_below "$root")
+  while read -r kind first rest; do
+    case $kind in
+      open)
+        open=$((open + 1))
+        set -- "$@" ! -inum "$first"
+        ;;
+      sum) count=$first kib=$rest ;;
+      *) largest[${#largest[@]}]="$first $rest" ;;
+    esac
+  done < <(survey "$root" "$@")
+  [ "$open" -eq 0 ] || printf '  %s below %s: %s in use, left alone\n' "$what" "$root" "$open"
+  [ "$count" -gt 0 ] || return 0
+  steps=$((steps + 1))
+  if [ "$mode" = plan ]; then
+    freed_kib=$((freed_kib + kib))
+    printf '  would remove %s %s below %s: %s MiB, with %s MiB left then; the biggest of them, in MiB:\n' \
+      "$count" "$what" "$root" $((kib / 1024)) $(((left_kib + freed_kib) / 1024))
+    printf '%s\n' "${largest[@]}" | show_rows
+    return 0
+  fi
+  measure
+  before=$left_kib
+  log_action "removing $count $what below $root ($((kib / 1024)) MiB)"
+  find "$root" "${files[@]}" "$@" -delete 2> /dev/null
+  read -r kind remaining rest < <(survey "$root" "$@")
+  [ "$remaining" -eq 0 ] || failures="$failures $root"
+  tell_step "$before" $((kib - rest)) \
+    "\"action\":\"remove\",\"what\":$(json "$what"),\"root\":$(json "$root"),\"files\":$((count - remaining))"
+}
+
 old=(-mtime "+$days")
+# What was unpacked or copied may bring an old time of change, so that when it came counts too. Something trusts in
+# locks and pid files, which are hardly ever open.
+temporary=("${old[@]}" -atime "+$days" -ctime "+$days" ! -name '*.lock' ! -name '*-lock' ! -name '*.pid')
+# What was downloaded just now waits to be installed.
+downloaded=(-ctime +0)
+# Audit logs are evidence.
+rotated=("${old[@]}" ! -path '*/log/audit/*' \( -name '*.gz' -o -name '*.xz' -o -name '*.bz2' -o -name '*.zst' -o
+  -name '*.old' -o -name '*.[0-9]' -o -name '*.[0-9][0-9]' -o -name '*-20[0-9][0-9][01][0-9][0-3][0-9]' \))
 
 printf 'What is safe to remove, older than %s days:\n' "$days"
 if is_linux; then
-  clean 'temporary files' /tmp "${old[@]}" -atime "+$days"
-  clean 'temporary files' /var/tmp "${old[@]}" -atime "+$days"
-  clean 'packages that were downloaded' /var/cache/apt/archives -name '*.deb'
-  clean 'packages that were downloaded' /var/cache/dnf -name '*.rpm'
-  clean 'packages that were downloaded' /var/cache/yum -name '*.rpm'
-  clean 'packages that were downloaded' /var/cache/zypp -name '*.rpm'
-  clean 'rotated logs' /var/log "${old[@]}" \( -name '*.gz' -o -name '*.xz' -o -name '*.bz2' -o -name '*.zst' -o \
-    -name '*.old' -o -name '*.[0-9]' -o -name '*.[0-9][0-9]' \)
+  clean 'temporary files' /tmp "${temporary[@]}"
+  clean 'temporary files' /var/tmp "${temporary[@]}"
+  clean 'downloaded packages' /var/cache/apt/archives "${downloaded[@]}" -name '*.deb'
+  clean 'downloaded packages' /var/cache/dnf "${downloaded[@]}" -name '*.rpm'
+  clean 'downloaded packages' /var/cache/libdnf5 "${downloaded[@]}" -name '*.rpm'
+  clean 'downloaded packages' /var/cache/yum "${downloaded[@]}" -name '*.rpm'
+  clean 'downloaded packages' /var/cache/zypp "${downloaded[@]}" -name '*.rpm'
+  clean 'rotated logs' /var/log "${rotated[@]}"
   clean 'crash dumps' /var/crash "${old[@]}"
   clean 'crash dumps' /var/lib/systemd/coredump "${old[@]}"
   clean 'crash dumps' /var/lib/apport/coredump "${old[@]}"
+  clean 'crash dumps' /var/spool/abrt "${old[@]}" -name coredump
 else
-  clean 'temporary files' /private/tmp "${old[@]}" -atime "+$days"
-  clean 'temporary files' /private/var/tmp "${old[@]}" -atime "+$days"
-  clean 'rotated logs' /private/var/log "${old[@]}" \( -name '*.gz' -o -name '*.bz2' -o -name '*.[0-9]' \)
+  clean 'temporary files' /private/tmp "${temporary[@]}"
+  clean 'temporary files' /private/var/tmp "${temporary[@]}"
+  clean 'rotated logs' /private/var/log "${rotated[@]}"
   clean 'crash reports' /Library/Logs/DiagnosticReports "${old[@]}"
   clean 'crash dumps' /cores "${old[@]}"
 fi
 
 # Run a command that frees room by itself, and measure what it freed: WHAT, then the command.
 run_cleaner() {
-  local what=$1 left freed
+  local what=$1 before
   shift
   steps=$((steps + 1))
   if [ "$mode" = plan ]; then
     printf '  would run: %s (%s)\n' "$*" "$what"
     return 0
   fi
-  left=$(space | cut -d ' ' -f 2)
+  measure
+  before=$left_kib
   log_action "running $*"
   if "$@" > /dev/null 2>&1; then
-    freed=$(($(space | cut -d ' ' -f 2) - left))
-    printf '  freed %s MiB\n' $((freed / 1024))
-    freed_kib=$((freed_kib + freed))
-    note changed "{\"action\":\"run\",\"what\":$(json "$what"),\"freed_kib\":$freed}"
+    measure
+    tell_step "$before" $((left_kib - before)) "\"action\":\"run\",\"what\":$(json "$what")"
   else
     failures="$failures ($what)"
   fi
 }
 
-journal=/var/log/journal
-if [ -d "$journal" ] && [ "$(device_of "$journal")" = "$device" ] && command -v journalctl > /dev/null 2>&1; then
-  if [ $(($(du -s -k "$journal" 2> /dev/null | cut -f 1) / 1024)) -gt "$journal_mebibytes" ]; then
-    run_cleaner 'old entries of the journal' journalctl "--vacuum-size=${journal_mebibytes}M"
+clean_journal() {
+  local journal=/var/log/journal kib
+  [ -d "$journal" ] && [ "$(device_of "$journal")" = "$device" ] && command -v journalctl > /dev/null 2>&1 || return 0
+  kib=$(du -s -x -k -- "$journal" 2> /dev/null | awk '{ print $1 }')
+  [ $((${kib:-0} / 1024)) -gt "$journal_mebibytes" ] || return 0
+  run_cleaner "the oldest of the journal: at most $((kib / 1024 - journal_mebibytes)) of its $((kib / 1024)) MiB" \
+    journalctl "--vacuum-size=${journal_mebibytes}M"
+}
+
+# Containers that are stopped, networks and build caches that nothing uses, and images without a name, all of them made
+# that many days ago; never volumes.
+clean_containers() {
+  local engine=$1 root=$2
+  root=$(bounded "$engine" info --format "$root" 2> /dev/null) && [ -n "$root" ] || return 0
+  if [ "$(device_of "$root")" != "$device" ]; then
+    printf '  what %s keeps is on another filesystem, and left alone\n' "$engine"
+    return 0
   fi
-fi
+  if [ "$mode" = plan ]; then
+    printf '  what %s has, and stopped containers, of which the old ones would go:\n' "$engine"
+    {
+      bounded "$engine" system df
+      bounded "$engine" ps --all --filter status=exited --filter status=created --format '{{.Names}}: {{.Status}}'
+    } 2> /dev/null | while IFS= read -r root; do printf '    %s\n' "$(shown "$root")"; done
+  fi
+  run_cleaner "stopped containers, unused networks and nameless images of $engine" \
+    "$engine" system prune --force --filter "until=$((days * 24))h"
+}
+
+[ "$(id -u)" -ne 0 ] || clean_journal
 if [ "$containers" = true ]; then
-  for engine in docker podman; do
-    if command -v "$engine" > /dev/null 2>&1 && "$engine" info > /dev/null 2>&1; then
-      run_cleaner 'stopped containers, unused networks and dangling images' "$engine" system prune --force
-    fi
-  done
+  clean_containers docker '{{.DockerRootDir}}'
+  clean_containers podman '{{.Store.GraphRoot}}'
 fi
 
 if [ "$steps" -eq 0 ]; then
-  note after "\"used_percent\":$used_percent"
-  finish 0 nothing 'nothing that is safe to remove lies on this filesystem: the list of the biggest tells what fills it'
+  note after "\"used_percent\":$used_percent,\"available_kib\":$left_kib,\"inodes_percent\":$inodes_percent"
+  finish 0 nothing 'nothing that is safe to remove lies on this filesystem: the plan lists what fills it'
 fi
 if [ "$mode" = plan ]; then
+  note after "\"would_free_kib\":$freed_kib"
   finish 0 planned "nothing was changed; about $((freed_kib / 1024)) MiB would be freed"
 fi
-used_percent=$(space | cut -d ' ' -f 3)
-note after "\"used_percent\":$used_percent,\"available_kib\":$(space | cut -d ' ' -f 2)"
+measure
+note after "\"used_percent\":$used_percent,\"available_kib\":$left_kib,\"inodes_percent\":$inodes_percent"
 [ -z "$failures" ] || finish 1 failed "not all could be removed:$failures; used at $used_percent % now"
 finish 0 "done" "freed $((freed_kib / 1024)) MiB; used at $used_percent % now"
