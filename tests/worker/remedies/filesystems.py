@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def _mounted(folder: Path, *arguments: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def make_read_only(folder: Path) -> None:
+    """Have a filesystem be what it is after an error, or when somebody wants that."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+
+
+def device_of(folder: Path) -> str:
+    """Return the device that is mounted on a folder."""
+    command = ["findmnt", "--noheadings", "--output=SOURCE", "--mountpoint", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def change_unmounted(image: Path, folder: Path, *requests: str) -> None:
     """Have debugfs change an ext4 that is mounted on a folder, while it is not."""
     subprocess.run(["umount", str(folder)], check=True)
@@ -68,10 +80,15 @@ def set_times(files: Iterable[Path], at: float) -> list[str]:
 
 def seen_as(place: str, folder: Path, *commands: str) -> Sequence[str]:
     """Return the command that has what it runs see a folder at this place, after some commands of the shell there."""
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+    if not _may_unshare():
         pytest.skip("mounts of one's own cannot be had here, as in a chroot")
     script = "\n".join([f'mount --rbind "$0" {place}', *commands, 'exec "$@"'])
     return ["unshare", "--mount", "bash", "-e", "-c", script, str(folder)]
+
+
+@cache
+def _may_unshare() -> bool:
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def test_killed_half_way_it_leaves_nothing_broken(
     assert (again.code, any(file.exists() for file in rotated)) == (0, False)
 
 
-@pytest.mark.parametrize("issue_type", ["disk_full"])
+@pytest.mark.parametrize("issue_type", ["disk_full", "disk_health"])
 def test_it_has_no_here_document_which_older_ones_of_bash_put_into_a_file(issue_type: str) -> None:
     assert "<<" not in TEMPLATES[issue_type].scripts["bash"]
 
