@@ -21,6 +21,8 @@ from wire.text import storable
 _IMAGES = frozenset({"squashfs", "iso9660", "erofs", "udf", "cramfs", "romfs"})
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smbfs", "smb3", "afpfs", "webdav", "autofs", "9p", "ceph", "afs"})
 _PRIVATE_TMPFS = re.compile(r"/(run|dev|sys|proc|var/run)(/|$)")
+# What the kernel says of one that it does not write to, or that it stopped after an error.
+_STOPPED = frozenset({b"ro", b"emergency_ro", b"shutdown"})
 _CHROOT = "chroot"
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
@@ -87,7 +89,7 @@ def parse_mountinfo(text: bytes) -> list[Mount]:
                 device=device,
                 fstype=kind,
                 whole=root == b"/",
-                read_only=b"ro" in options.split(b","),
+                read_only=not _STOPPED.isdisjoint(options.split(b",")),
             )
         )
     return mounts

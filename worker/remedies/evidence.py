@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from store.remedies import Remedy, Value, complete
+from store.remedies import BadParameter, Parameter, Remedy, Value, check, complete
 from worker.detection.evidence import fastest_growing
 
 
@@ -14,8 +14,12 @@ def parameters_for(
 
     ``event_type`` is None for a script that answers no event. Raises BadParameter.
     """
-    known = {parameter.name for parameter in remedy.parameters}
-    told = {name: value for name, value in _told(event_type, subject, evidence).items() if name in known}
+    known = {parameter.name: parameter for parameter in remedy.parameters}
+    told = {
+        name: value
+        for name, value in _told(event_type, subject, evidence).items()
+        if name in known and not (name in _INFORMS and not _fits(known[name], value))
+    }
     # What the evidence says of it may be of another process or place than the one that was given.
     for name in _ABOUT.keys() & given.keys():
         for other in _ABOUT[name]:
@@ -23,11 +27,21 @@ def parameters_for(
     return complete(remedy, {**told, **given})
 
 
+_INFORMS = frozenset({"directory", "directory_bytes", "memory_bytes"})
+"""What a fix only tells of: one that a host made unfit is left out, and the fix stays."""
 _ABOUT = {
     "pid": ("start_time", "memory_bytes"),
     "mount": ("directory", "directory_bytes"),
     "directory": ("directory_bytes",),
 }
+
+
+def _fits(parameter: Parameter, value: object) -> bool:
+    try:
+        check(parameter, value)
+    except BadParameter:
+        return False
+    return True
 
 
 def _told(event_type: str | None, subject: str, evidence: Mapping[str, Any]) -> dict[str, Any]:

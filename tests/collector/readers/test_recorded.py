@@ -182,6 +182,12 @@ def test_read_only_is_the_filesystem_s_own_state() -> None:
     assert not bind.read_only
 
 
+@pytest.mark.parametrize("options", [b"rw,emergency_ro", b"rw,shutdown"])
+def test_a_filesystem_that_the_kernel_stopped_is_one_that_nobody_writes_to(options: bytes) -> None:
+    (mount,) = parse_mountinfo(b"33 27 254:0 / /data rw - ext4 /dev/vda1 " + options + b"\n")
+    assert mount.read_only
+
+
 def test_the_root_of_a_container_counts_and_the_files_bound_into_it_do_not() -> None:
     mounts = parse_mountinfo(
         b"1 0 0:60 / / rw - overlay overlay rw,lowerdir=/l\n"

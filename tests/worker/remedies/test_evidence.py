@@ -39,6 +39,13 @@ INIT = {"pid": 1, "start_time": 1.5e9, "cpu_percent": 195.0, "memory_percent": 7
         ("disk_full", "disk_full", "C:", {}, {"mount": "C:"}),
         ("disk_full", "disk_forecast", "/var (inodes)", {"filesystem": {"mount": "/var"}}, {"mount": "/var"}),
         ("disk_full", "disk_full", "/with\nline", {}, {"mount": "/with\nline"}),
+        (
+            "disk_full",
+            "disk_full",
+            "/var",
+            {"directories": [LOGS | {"path": "not absolute"}]},
+            {"mount": "/var", "directory": None},
+        ),
         # No event: what it would have told is the default.
         ("disk_full", None, "", {}, {"mount": "/"}),
         ("disk_health", None, "", {}, {"disk": None}),
