@@ -2,10 +2,10 @@
 
 from flask import Blueprint, Response
 
-from api.answers import answer, listing
+from api.answers import answer
 from api.context import context
 from api.operations import operation
-from store import remedies
+from store import own_remedies, remedies
 from store.engine import reading
 
 blueprint = Blueprint("remedies", __name__)
@@ -14,17 +14,19 @@ blueprint = Blueprint("remedies", __name__)
 @blueprint.get("/api/v1/remedies")
 @operation()
 def list_remedies() -> Response:
-    """List the remedies with their parameters, by issue type."""
-    return listing(_catalogue(), None)
+    """List the remedies with their parameters, by issue type; beside them why some that a user added are left out."""
+    known, faults = _catalogue()
+    return answer({"items": known, "next": None, "faults": faults})
 
 
 @blueprint.get("/api/agent/generate-script/list")
 @operation()
 def list_templates() -> Response:
     """List the scripts that can be generated, with their parameters."""
-    return answer({"templates": _catalogue()})
+    known, faults = _catalogue()
+    return answer({"templates": known, "faults": faults})
 
 
-def _catalogue() -> list[remedies.Remedy]:
+def _catalogue() -> tuple[list[remedies.Remedy], list[own_remedies.Fault]]:
     with reading(context().engine) as connection:
-        return remedies.catalogue(connection)
+        return remedies.catalogue(connection), own_remedies.faults(connection)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from store import own_remedies
 from store.schema import remedies
 
 ScriptType = Literal["bash", "powershell"]
@@ -17,6 +18,9 @@ SCRIPT_TYPES: tuple[ScriptType, ...] = ("bash", "powershell")
 Risk = Literal["low", "medium", "high"]
 Value = int | float | str | bool | None
 """Of a parameter; None where it is optional and was not given."""
+
+BUILT_IN = "built-in"
+"""The source of a remedy that comes with the product."""
 
 _MAX_TEXT_LENGTH = 1024
 
@@ -50,7 +54,8 @@ class Remedy(Struct, frozen=True, forbid_unknown_fields=True):
     requires_admin: bool
     parameters: tuple[Parameter, ...] = ()
     script_types: tuple[ScriptType, ...] = SCRIPT_TYPES
-    source: str = "built-in"
+    source: str = BUILT_IN
+    """``built-in``, or the folder that a user put it into."""
 
 
 class BadParameter(ValueError):
@@ -113,18 +118,50 @@ def publish(connection: Connection, published: Iterable[Remedy], now: float) -> 
         connection.execute(new.on_conflict_do_update(index_elements=[remedies.c.issue_type], set_=changed), rows)
 
 
-def catalogue(connection: Connection) -> list[Remedy]:
-    """Return all remedies that the workers published, by issue type."""
+def built_in(connection: Connection) -> list[Remedy]:
+    """Return the remedies that come with the product, as the workers published them, by issue type."""
     query = select(remedies.c.document).order_by(remedies.c.issue_type)
     return [msgspec.convert(document, Remedy) for document in connection.execute(query).scalars()]
+
+
+def own(connection: Connection) -> dict[str, tuple[Remedy, dict[ScriptType, str]]]:
+    """Return the good ones of the remedies that users added, with their scripts by type, by issue type.
+
+    What workers of another version published, and this one cannot read, is left out.
+    """
+    known = {}
+    for row in own_remedies.in_force(connection):
+        try:
+            remedy = msgspec.convert(row.document, Remedy)
+            known[remedy.issue_type] = remedy, msgspec.convert(row.scripts, dict[ScriptType, str])
+        except msgspec.ValidationError:
+            continue
+    return known
+
+
+def catalogue(connection: Connection) -> list[Remedy]:
+    """Return all remedies that scripts can be made of, by issue type: the built-in ones and what users added."""
+    known = {issue_type: remedy for issue_type, (remedy, _) in own(connection).items()}
+    known |= {remedy.issue_type: remedy for remedy in built_in(connection)}
+    return [known[issue_type] for issue_type in sorted(known)]
 
 
 def find(connection: Connection, issue_or_event_type: str) -> Remedy | None:
     """Return a remedy by its own name or by a type of event that it answers, None where there is none."""
     known = catalogue(connection)
     by_name = (one for one in known if one.issue_type == issue_or_event_type)
-    by_event = (one for one in known if issue_or_event_type in one.events)
-    return next(by_name, None) or next(by_event, None)
+    return next(by_name, None) or by_event(known).get(issue_or_event_type)
+
+
+def by_event(known: Iterable[Remedy]) -> dict[str, Remedy]:
+    """Return the remedy that answers a type of event, for each type that has one.
+
+    Of several it is one with scripts for every platform, of these one that a user added, of these the first by name.
+    """
+    ordered = sorted(
+        known, key=lambda one: (len(one.script_types) < len(SCRIPT_TYPES), one.source == BUILT_IN, one.issue_type)
+    )
+    return {event: remedy for remedy in reversed(ordered) for event in remedy.events}
 
 
 def _fitting(parameter: Parameter, value: Any) -> Value:

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import socket
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 import migrations
 from store.engine import connect
+from store.own_remedies import Origin
 from store.settings import ServerSettings
 from wire import keys
 from wire.logs import log_to_stderr
@@ -21,7 +23,9 @@ from wire.redis_url import broker_tls
 from worker.consumer import Consumer
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
+from worker.remedies import own
 from worker.remedies.templates import load_all
+from worker.remedies.watch import Watch, WatchStep, publish_to
 from worker.script_jobs import publish_catalogue
 from worker.tasks import Station, add_tasks
 
@@ -43,7 +47,7 @@ QUEUES = (keys.QUEUE_INGEST, keys.QUEUE_SCRIPTS)
 
 
 def create_app(settings: ServerSettings, station: Station, children: int, queues: Sequence[str] = QUEUES) -> Celery:
-    """Return the Celery app with its tasks and, where it works on the ingest queue, its listener."""
+    """Return the Celery app with its tasks, its watch and, where it works on the ingest queue, its listener."""
     app = Celery("fleetmedic", broker=settings.redis_url, set_as_current=False)
     app.conf.update(
         task_serializer="json",
@@ -73,6 +77,7 @@ def create_app(settings: ServerSettings, station: Station, children: int, queues
         },
     )
     add_tasks(app, station)
+    app.steps["worker"].add(WatchStep)
     if keys.QUEUE_INGEST in queues:
         app.steps["worker"].add(ListenerStep)
 
@@ -90,7 +95,13 @@ def create_app(settings: ServerSettings, station: Station, children: int, queues
             consumer.drains,
         )
 
+    def make_watch() -> Watch:
+        folder = settings.data_dir / own.FOLDER
+        origin = Origin(socket.gethostname(), str(folder))
+        return Watch(folder, station.templates.keys(), publish_to(station.engine, origin, station.clock))
+
     app.make_listener = make_listener
+    app.make_watch = make_watch
     return app
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from sqlalchemy import Connection, Engine
 
-from store import leases, positions, records, retention, script_jobs
+from store import leases, own_remedies, positions, records, retention, script_jobs
 from store.configs import desired_configs
 from store.engine import reading, writing
 from store.settings import Retention
@@ -26,6 +26,8 @@ from worker.script_jobs import OVERDUE_SECONDS
 
 _CONFIGS_AT_ONCE = 1000
 _MOST_OVERDUE = 1000
+# What no worker found again for so long lies on a machine that is gone, or that has no worker any more.
+_OWN_REMEDIES_KEPT_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ def retain(engine: Engine, keep: Retention, now: float) -> None:
     with writing(engine) as connection:
         records.trim_dead_letters(connection)
         records.trim_gaps(connection)
+        own_remedies.forget_unseen(connection, now - _OWN_REMEDIES_KEPT_SECONDS)
 
 
 def publish_configs(engine: Engine, inbox: Inbox, host_ids: Sequence[int] | None) -> None:

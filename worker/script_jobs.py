@@ -29,11 +29,12 @@ class CannotRender(ValueError):
 
 def remedy_of(templates: Templates) -> dict[str, str]:
     """Return the remedy that answers a type of event, for each type that has one."""
-    return {event: issue_type for issue_type, template in templates.items() for event in template.remedy.events}
+    answering = remedies.by_event(template.remedy for template in templates.values())
+    return {event: remedy.issue_type for event, remedy in answering.items()}
 
 
 def publish_catalogue(engine: Engine, templates: Templates, now: float) -> bool:
-    """Publish these remedies for the API, unless they are what is published; say whether they were not."""
+    """Publish the built-in remedies for the API, unless they are what is published; say whether they were not."""
     mine = sorted((template.remedy for template in templates.values()), key=lambda remedy: remedy.issue_type)
     if _published(engine) == mine:
         return False
@@ -45,7 +46,7 @@ def publish_catalogue(engine: Engine, templates: Templates, now: float) -> bool:
 def _published(engine: Engine) -> list[Remedy] | None:
     with reading(engine) as connection:
         try:
-            return sorted(remedies.catalogue(connection), key=lambda remedy: remedy.issue_type)
+            return sorted(remedies.built_in(connection), key=lambda remedy: remedy.issue_type)
         except msgspec.ValidationError:
             # Of another version of the workers.
             return None

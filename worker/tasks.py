@@ -25,6 +25,7 @@ from worker.explanations import explain_new
 from worker.inbox import Inbox
 from worker.ingest import drain, drain_around_poison
 from worker.preview import preview
+from worker.remedies.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Station:
     engine: Engine
     inbox: Inbox
     templates: script_jobs.Templates
+    """The remedies that come with the product."""
     clock: Callable[[], float]
 
 
@@ -61,13 +63,14 @@ def _first_line(error: Exception) -> str:
 
 def add_tasks(app: Celery, station: Station) -> None:
     """Register the tasks with the app."""
-    remedy_of = script_jobs.remedy_of(station.templates)
+    shelf = Shelf(station.engine, station.templates)
     batch_entries = station.settings.batch_entries
 
     @app.task(name=keys.TASK_DRAIN)  # type: ignore[untyped-decorator]
     def drain_shards(shards: list[int], token: str) -> None:
         """Drain the shards until less than half a batch is left, then let their bells be rung again."""
         try:
+            remedy_of = script_jobs.remedy_of(shelf.templates())
             for _ in range(_MOST_BATCHES):
                 done = drain(station.engine, station.inbox, shards, batch_entries, station.clock, remedy_of)
                 if done.refused:
@@ -82,6 +85,7 @@ def add_tasks(app: Celery, station: Station) -> None:
         except Exception:
             log.exception("drain of the shards %s failed: looking for the entry that does it", shards)
             _retry_soon(shards, token)
+            remedy_of = script_jobs.remedy_of(shelf.templates())
             for shard in shards:
                 drain_around_poison(station.engine, station.inbox, shard, batch_entries, station.clock, remedy_of)
 
@@ -106,7 +110,7 @@ def add_tasks(app: Celery, station: Station) -> None:
     def render(script_ids: list[int]) -> None:
         """Render script jobs and tell who waits for them."""
         with _outages_named("scripts"):
-            done = script_jobs.render_jobs(station.engine, station.templates, script_ids, station.clock())
+            done = script_jobs.render_jobs(station.engine, shelf.templates(), script_ids, station.clock())
             station.inbox.hand_over(done)
 
     @app.task(name=keys.TASK_PREVIEW)  # type: ignore[untyped-decorator]
@@ -153,6 +157,7 @@ def add_tasks(app: Celery, station: Station) -> None:
     def forecast_disks() -> None:
         """Add to the history of filesystems; open and resolve disk_forecast."""
         with _outages_named("forecast"):
+            remedy_of = script_jobs.remedy_of(shelf.templates())
             done = forecast.forecast(station.engine, remedy_of, station.clock)
             _ring_for(done.script_jobs)
             if done.hosts_with_events:

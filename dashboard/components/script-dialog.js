@@ -41,6 +41,7 @@ export function ScriptDialog({ asked, onClosed }) {
       html`<${ScriptForm}
       asked=${form}
       templates=${templates}
+      faults=${remedies.data.faults}
       state=${generating}
       onGenerate=${generate}
       onCancel=${scriptId === null ? null : () => setForm(null)}

@@ -8,12 +8,17 @@ import { HostText } from "./host-text.js";
 import { Notice } from "./notice.js";
 import { ParameterField } from "./parameter-field.js";
 
-/** A form made from the catalogue of remedies; `asked` fills it in. */
-export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
+const BUILT_IN = "built-in";
+
+/** A form made from the catalogue of remedies; `asked` fills it in. `faults` are of remedies that are left out. */
+export function ScriptForm({ asked, templates, faults, state, onGenerate, onCancel }) {
   const wanted = asked.issueType ?? asked.event?.type;
   const [issueType, setIssueType] = useState(
-    templates.find((one) => one.issue_type === wanted || one.events.includes(wanted))?.issue_type ??
-      templates[0]?.issue_type,
+    (
+      templates.find((one) => one.issue_type === wanted) ??
+      templates.find((one) => one.events.includes(wanted)) ??
+      templates[0]
+    )?.issue_type,
   );
   const [scriptType, setScriptType] = useState(asked.scriptType ?? "");
   const [values, setValues] = useState(asked.parameters ?? {});
@@ -22,6 +27,7 @@ export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
     return html`
       <h2 id="script-title">Script</h2>
       <${Notice} tone="warning">No remedies are there yet: a worker publishes them when it starts.<//>
+      <${LeftOut} faults=${faults} />
     `;
   }
   const host = asked.host ?? asked.event?.host ?? undefined;
@@ -62,6 +68,7 @@ export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
     <p class="facts">
       <span>Risk: ${remedy.risk}</span>
       <span>Administrator: ${remedy.requires_admin ? "needed" : "not needed"}</span>
+      ${remedy.source !== BUILT_IN && html`<span>Yours: <${HostText} text=${remedy.source} limit=${400} /></span>`}
     </p>
     <div class="fields">
       <div class="field">
@@ -85,10 +92,19 @@ export function ScriptForm({ asked, templates, state, onGenerate, onCancel }) {
         />`,
       )}
     </div>
+    <${LeftOut} faults=${faults} />
     ${state.error && !hasPlace && html`<${Notice} tone="error">${state.error.message}<//>`}
     <div class="form-actions">
       <button type="submit" class="primary" disabled=${state.busy}>${state.busy ? "Making…" : "Make script"}</button>
       ${onCancel && html`<button type="button" onClick=${onCancel}>Back</button>`}
     </div>
   </form>`;
+}
+
+function LeftOut({ faults }) {
+  return faults.map(
+    ({ folder, fault }) => html`<${Notice} key=${`${folder} ${fault}`} tone="warning">
+      Left out: <code><${HostText} text=${folder} limit=${400} /></code>. <${HostText} text=${fault} limit=${500} />
+    <//>`,
+  );
 }

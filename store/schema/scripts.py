@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, CheckConstraint, Column, Double, ForeignKey, Index, Integer, String, Table, Text, text
 
-from store.schema.columns import Document, Id, metadata
+from store.schema.columns import Document, Id, OptionalDocument, metadata
 
 remedies = Table(
     "remedies",
@@ -10,6 +10,21 @@ remedies = Table(
     Column("issue_type", String(64), primary_key=True),
     Column("document", Document, nullable=False, comment="store.remedies.Remedy, as the workers published it"),
     Column("published_at", Double, nullable=False),
+)
+
+own_remedies = Table(
+    "own_remedies",
+    metadata,
+    Column("origin", String(64), primary_key=True, comment="whose folder: SHA-256 of its machine and its path"),
+    Column("name", Text, primary_key=True, comment="of the remedy's own folder in it"),
+    Column("machine", Text, nullable=False),
+    Column("folder", Text, nullable=False, comment="the path of the remedy's own folder"),
+    Column("document", OptionalDocument, comment="store.remedies.Remedy; NULL where it is bad"),
+    Column("scripts", OptionalDocument, comment="their text by type; NULL where it is bad"),
+    Column("fault", Text, comment="what is wrong with it; NULL where it is good"),
+    Column("sha256", String(64), nullable=False, comment="of all of it but where it lies"),
+    Column("changed_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False, comment="when a worker last found it there"),
 )
 
 scripts = Table(

@@ -1,23 +1,21 @@
 """Remedies as they lie in their folders, read and checked."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from store.remedies import Remedy, ScriptType, check
+from store.remedies import Remedy, ScriptType
+from worker.remedies import declaration
+from worker.remedies.declaration import BadRemedy, read_text
 
 BUILT_IN = Path(__file__).parent
 MARKER = "# fleetmedic: values"
 """The line of a script that its values take the place of."""
+FILES: Mapping[ScriptType, str] = {"bash": "fix.sh", "powershell": "fix.ps1"}
 
-_FILES: Mapping[ScriptType, str] = {"bash": "fix.sh", "powershell": "fix.ps1"}
-
-
-class BadRemedy(ValueError):
-    """A folder that is no remedy; the message names the file and its fault."""
+_MOST_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -28,38 +26,28 @@ class Template:
     scripts: Mapping[ScriptType, str]
 
 
-def load_all(folder: Path = BUILT_IN) -> dict[str, Template]:
-    """Read every remedy in a folder of them, by issue type. Raises BadRemedy."""
-    return {toml.parent.name: load(toml.parent) for toml in sorted(folder.glob("*/remedy.toml"))}
+def load_all() -> dict[str, Template]:
+    """Read the remedies that come with the product, by issue type. Raises BadRemedy."""
+    folders = sorted(toml.parent for toml in BUILT_IN.glob(f"*/{declaration.FILE}"))
+    return {folder.name: load(folder) for folder in folders}
 
 
 def load(folder: Path) -> Template:
     """Read one remedy. Raises BadRemedy."""
-    remedy = _remedy(folder / "remedy.toml")
-    scripts = {kind: _script(folder / name) for kind, name in _FILES.items() if (folder / name).exists()}
+    remedy = declaration.read(folder / declaration.FILE)
+    scripts = {kind: _script(folder / name) for kind, name in FILES.items() if (folder / name).exists()}
     if not scripts:
-        raise BadRemedy(f"{folder}: has neither {' nor '.join(_FILES.values())}")
+        raise BadRemedy(f"it has neither {' nor '.join(FILES.values())}")
     return Template(msgspec.structs.replace(remedy, script_types=tuple(scripts)), scripts)
 
 
-def _remedy(file: Path) -> Remedy:
-    try:
-        remedy = msgspec.convert(tomllib.loads(file.read_text("utf-8")), Remedy)
-        for parameter in remedy.parameters:
-            if parameter.default is not None:
-                check(parameter, parameter.default)
-    except (OSError, ValueError) as error:
-        raise BadRemedy(f"{file}: {error}") from None
-    if remedy.issue_type != file.parent.name:
-        raise BadRemedy(f"{file}: issue_type is {remedy.issue_type!r}, its folder is {file.parent.name!r}")
-    return remedy
-
-
 def _script(file: Path) -> str:
-    try:
-        text = file.read_text("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadRemedy(f"{file}: {error}") from None
-    if text.splitlines().count(MARKER) != 1:
-        raise BadRemedy(f"{file}: needs the line {MARKER!r}, once")
+    text = read_text(file, _MOST_BYTES)
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.isascii():
+            raise BadRemedy(f"{file.name} line {number}: it has a character that is not ASCII")
+    if "\r" in text or "\0" in text:
+        raise BadRemedy(f"{file.name}: its lines must end by a line feed alone, and it can hold no NUL")
+    if text.split("\n").count(MARKER) != 1:
+        raise BadRemedy(f"{file.name}: needs the line {MARKER!r}, once")
     return text

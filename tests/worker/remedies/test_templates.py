@@ -64,7 +64,7 @@ def test_a_remedy_has_the_scripts_that_lie_beside_it(tmp_path: Path) -> None:
         (TOML, None, "neither fix.sh nor fix.ps1"),
         (TOML, "#!/usr/bin/env bash\n", "fix.sh: needs the line"),
         (TOML, SCRIPT + MARKER + "\n", "fix.sh: needs the line"),
-        (TOML, SCRIPT + "# \u2019\n", "fix.sh: "),
+        (TOML, SCRIPT + "# \u2019\n", "fix.sh line 3: it has a character that is not ASCII"),
     ],
 )
 def test_a_bad_one_is_refused_with_its_file_and_fault(
