@@ -29,8 +29,9 @@ class BadRemedy(ValueError):
 
 def read(file: Path) -> Remedy:
     """Read a ``remedy.toml`` and check it. Raises BadRemedy."""
+    text = read_text(file, _MOST_BYTES)
     try:
-        remedy = msgspec.convert(tomllib.loads(read_text(file, _MOST_BYTES)), Remedy)
+        remedy = msgspec.convert(tomllib.loads(text), Remedy)
     except (ValueError, RecursionError) as error:
         raise BadRemedy(f"{FILE}: {error}") from None
     for fault in _faults(remedy, file.parent.name):

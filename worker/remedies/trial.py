@@ -30,16 +30,10 @@ _CODES: Mapping[str, int] = {"planned": 0, "nothing": 0, "done": 0, "failed": 1,
 
 # Tried for a string that has neither a default nor choices; the first that fits.
 _HARMLESS = ("example", "/tmp", "example.service", "a", "1", "127.0.0.1", "example.com", "2026-01-01")  # noqa: S108
+# Run by a shell that evaluates them: outside of quotes or in either kind; in arithmetic. The first of each that fits.
 _HOSTILE = (
-    "'\"; touch written; $(touch written) `touch written` \\ %s\n-rf",
-    "'; touch written; '",
-    '"; touch written; "',
-    "$(touch written)",
-    "`touch written`",
-    ";touch${IFS}written",
-    "a[$(touch written)]",
-    "-rf",
-    "*",
+    ("$(touch written)'$(touch written)'\n-rf * %s", "$(touch written)", "`touch written`", "; touch written", "-rf"),
+    ("a[$(touch written)]",),
 )
 
 
@@ -60,6 +54,8 @@ class _Result(msgspec.Struct):
 class _Run:
     """What a script said and returned, in this mode."""
 
+    where: str
+    """For a person: with what it was run."""
     mode: str
     code: int
     last_line: bytes
@@ -68,15 +64,16 @@ class _Run:
 def try_bash(template: Template) -> None:
     """Run a remedy's plan in bash, and the script without a mode and with one that there is not. Raises BadRemedy."""
     harmless = {parameter.name: _harmless(parameter) for parameter in template.remedy.parameters}
-    hostile = {parameter.name: _hostile(parameter) for parameter in template.remedy.parameters}
     # A needed parameter may be of a form that none of the values here has.
     is_complete = all(harmless[one.name] is not None for one in template.remedy.parameters if one.required)
     may_end = {0, 3} if is_complete else {0, 2, 3}
     _judge(template, _run(template, harmless, "plan"), may_end)
     _judge(template, _run(template, harmless, ""), {2})
     _judge(template, _run(template, harmless, "no-such-mode"), {2})
-    if hostile != harmless:
-        _judge(template, _run(template, hostile, "plan"), {0, 2, 3})
+    for texts in _HOSTILE:
+        hostile = {parameter.name: _hostile(parameter, texts) for parameter in template.remedy.parameters}
+        if hostile != harmless:
+            _judge(template, _run(template, hostile, "plan", f" and texts like {texts[0]!r}"), {0, 2, 3})
 
 
 def _harmless(parameter: Parameter) -> Value:
@@ -86,10 +83,10 @@ def _harmless(parameter: Parameter) -> Value:
     return _first_fitting(parameter, (*parameter.choices, parameter.minimum, parameter.maximum, 1, False, *_HARMLESS))
 
 
-def _hostile(parameter: Parameter) -> Value:
-    """Return a text that a shell which evaluates it would run; a harmless value where the parameter can have none."""
+def _hostile(parameter: Parameter, texts: tuple[str, ...]) -> Value:
+    """Return the first of these texts that the parameter can have; a harmless value where it can have none."""
     is_free = parameter.type == "string" and not parameter.choices
-    fitting = _first_fitting(parameter, _HOSTILE) if is_free else None
+    fitting = _first_fitting(parameter, texts) if is_free else None
     return _harmless(parameter) if fitting is None else fitting
 
 
@@ -101,7 +98,8 @@ def _first_fitting(parameter: Parameter, candidates: Iterable[Value]) -> Value:
     return None
 
 
-def _run(template: Template, values: Mapping[str, Value], mode: str) -> _Run:
+def _run(template: Template, values: Mapping[str, Value], mode: str, beside: str = "") -> _Run:
+    where = f"{FILES['bash']}: run with {mode!r}{beside}" if mode else f"{FILES['bash']}: run without mode and terminal"
     text = render(template, "bash", values, Provenance(None, None)).content
     with tempfile.TemporaryDirectory(prefix="fleetmedic-trial-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -129,20 +127,20 @@ def _run(template: Template, values: Mapping[str, Value], mode: str) -> _Run:
                     group=None if user is None else user,
                     extra_groups=None if user is None else [],
                 ),
-                mode,
+                where,
             )
         written = sorted(path.name for path in here.iterdir())
         if written:
-            raise BadRemedy(f"{_in_mode(mode)} it wrote {written[0]!r}: only apply may change anything")
+            raise BadRemedy(f"{where} it wrote {written[0]!r}: only apply may change anything")
         lines = said.read_bytes().splitlines()
-    return _Run(mode, code, lines[-1] if lines else b"")
+    return _Run(where, mode, code, lines[-1] if lines else b"")
 
 
-def _wait_for(process: "subprocess.Popen[bytes]", mode: str) -> int:
+def _wait_for(process: "subprocess.Popen[bytes]", where: str) -> int:
     try:
         return process.wait(_SECONDS)
     except subprocess.TimeoutExpired:
-        raise BadRemedy(f"{_in_mode(mode)} it did not end within {_SECONDS} s") from None
+        raise BadRemedy(f"{where} it did not end within {_SECONDS} s") from None
     finally:
         # With all that it started.
         with suppress(ProcessLookupError):
@@ -152,7 +150,7 @@ def _wait_for(process: "subprocess.Popen[bytes]", mode: str) -> int:
 
 def _judge(template: Template, run: _Run, may_end: set[int]) -> None:
     """Hold what a script returned against the contract. Raises BadRemedy."""
-    where = _in_mode(run.mode)
+    where = run.where
     try:
         result = msgspec.json.decode(run.last_line, type=_Result)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -167,10 +165,6 @@ def _judge(template: Template, run: _Run, may_end: set[int]) -> None:
         raise BadRemedy(f"{where} its last line says remedy {result.remedy!r} and mode {result.mode!r}")
     if result.changed:
         raise BadRemedy(f"{where} its last line says that something was changed")
-
-
-def _in_mode(mode: str) -> str:
-    return f"{FILES['bash']}: run with {mode!r}" if mode else f"{FILES['bash']}: run without a mode or a terminal"
 
 
 def _user() -> int | None:
