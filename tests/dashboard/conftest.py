@@ -18,7 +18,7 @@ from api.queue import Queue
 from cli.ports import free_port
 from cli.redis_server import start_redis
 from cli.sign_in import sign_in_link
-from store import scripts
+from store import own_remedies, remedies, scripts
 from store.engine import connect, reading, writing
 from store.schema import host_state, snapshots
 from store.schema import scripts as script_jobs
@@ -111,6 +111,13 @@ class Served:
         with reading(self.engine) as connection:
             found = [scripts.find(connection, one.id) for one in scripts.page(connection, limit=10, host_id=host.id)]
         return [script for script in found if script]
+
+    def own_remedies(self) -> list[Path]:
+        """Return the folders of the remedies that users added, as the worker published them, good and bad."""
+        with reading(self.engine) as connection:
+            good = [remedy.source for remedy, _ in remedies.own(connection).values()]
+            bad = [fault.folder for fault in own_remedies.faults(connection)]
+        return [Path(folder) for folder in (*good, *bad)]
 
     def open_streams(self) -> int:
         """Return how many streams of changes the API holds open."""

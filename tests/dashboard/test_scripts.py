@@ -1,6 +1,7 @@
 """The dialog of a script: made by a real worker, read, taken away, changed."""
 
 import hashlib
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from tests.dashboard.conftest import Host, OpenPage, Served
+from tests.system.all_in_one import wait_until
+from tests.worker.remedies.own import add_example
 
 EVIDENCE = {
     "processes": [
@@ -139,3 +142,24 @@ def test_the_bottleneck_is_named_with_its_figures_and_leads_to_a_script(served: 
     expect(panel.get_by_role("listitem").first).to_contain_text("98 %")
     panel.get_by_role("button", name="Make script").first.click()
     expect(page.get_by_role("dialog").get_by_label("Remedy")).to_have_value("cpu_high")
+
+
+def test_a_remedy_that_a_user_added_is_offered_and_a_bad_one_is_named_with_its_fault(
+    served: Served, open_page: OpenPage
+) -> None:
+    good = add_example(served.folder / "remedies")
+    bad = good.with_name("<b>bad")
+    bad.mkdir()
+    page = open_page(served.host())
+    try:
+        wait_until(lambda: [bad, good] == sorted(served.own_remedies()))
+        page.get_by_role("button", name="Make a script").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("status")).to_have_text(f"Left out: {bad}. remedy.toml: there is no such file")
+        dialog.get_by_label("Remedy").select_option("old_exports")
+        expect(dialog.locator(".facts")).to_contain_text(f"Yours: {good}")
+        dialog.get_by_role("button", name="Make script").click()
+        expect(dialog.locator("pre code")).to_contain_text("# Removes exports that are older than some days")
+    finally:
+        bad.rmdir()
+        shutil.rmtree(good)
