@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import msgspec
 import tree_sitter_powershell
 from tree_sitter import Language, Node, Parser
 
+from worker.forks import start
 from worker.remedies.declaration import BadRemedy
 from worker.remedies.templates import FILES, MARKER
 
@@ -101,10 +103,16 @@ def _shellcheck(script: str) -> list[_Comment]:
     if program is None:
         raise BadRemedy(f"{FILES['bash']}: it cannot be checked, since shellcheck is not installed")
     command = [program, "--norc", "--shell=bash", "--format=json1", "-"]
-    try:
-        done = subprocess.run(
-            command, input=script, capture_output=True, text=True, timeout=_SHELLCHECK_SECONDS, check=False
-        )
-        return msgspec.json.decode(done.stdout, type=_Report).comments
-    except (OSError, subprocess.TimeoutExpired, msgspec.DecodeError) as error:
-        raise BadRemedy(f"{FILES['bash']}: shellcheck failed on it: {error}") from None
+    with TemporaryFile() as given, TemporaryFile() as said:
+        given.write(script.encode())
+        given.seek(0)
+        process = start(command, stdin=given, stdout=said, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(_SHELLCHECK_SECONDS)
+            said.seek(0)
+            return msgspec.json.decode(said.read(), type=_Report).comments
+        except (subprocess.TimeoutExpired, msgspec.DecodeError) as error:
+            raise BadRemedy(f"{FILES['bash']}: shellcheck failed on it: {error}") from None
+        finally:
+            process.kill()
+            process.wait()

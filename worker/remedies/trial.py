@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from store.remedies import BadParameter, Parameter, Value, check
+from worker.forks import start
 from worker.remedies.declaration import BadRemedy
 from worker.remedies.render import Provenance, render
 from worker.remedies.templates import FILES, Template
@@ -115,7 +116,7 @@ def _run(template: Template, values: Mapping[str, Value], mode: str, beside: str
         limits = f'ulimit -f {_MOST_BLOCKS} -t {_CPU_SECONDS} -c 0; exec bash "$@"'
         with said.open("wb") as output:
             code = _wait_for(
-                subprocess.Popen(
+                start(
                     ["bash", "-c", limits, "bash", str(script), *([mode] if mode else [])],
                     cwd=here,
                     env={"PATH": _SEARCHED, "HOME": str(here), "TMPDIR": str(here), "LC_ALL": "C"},

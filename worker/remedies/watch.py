@@ -77,10 +77,9 @@ class Watch:
             known = self._examined.get(name)
             if known is None or known[0] != state:
                 known = state, examine(self._folder / name, self._built_in)
-                _tell(known[1])
+                if known[1].fault is not None:
+                    log.warning("own remedy %s is left out: %s", known[1].folder, known[1].fault)
             examined[name] = known
-        for name in self._examined.keys() - seen.keys():
-            log.info("own remedy %s is gone", self._examined[name][1].folder)
         self._examined = examined
 
     def _try_to_publish(self, now: float) -> None:
@@ -126,10 +125,3 @@ class WatchStep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._thread.join(timeout=5)
 
     terminate = stop
-
-
-def _tell(found: Found) -> None:
-    if found.fault is None:
-        log.info("own remedy %s is taken in", found.folder)
-    else:
-        log.warning("own remedy %s is left out: %s", found.folder, found.fault)
