@@ -6,12 +6,17 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, event
 
-from store import own_remedies
-from store.engine import writing
+from store import own_remedies, scripts
+from store.engine import reading, writing
 from store.own_remedies import Found, Origin
+from tests.worker.conftest import NOW, SimulatedHost
+from wire.keys import SHARDS
+from wire.snapshot import Details, Filesystem
+from worker.inbox import Inbox
+from worker.ingest import drain
 from worker.remedies.shelf import Shelf
 from worker.remedies.templates import Template, load_all
-from worker.script_jobs import remedy_of
+from worker.script_jobs import remedy_of, render_jobs
 
 BUILT_IN = load_all()
 ORIGIN = Origin("here", "/data/remedies")
@@ -56,6 +61,22 @@ def test_events_are_answered_by_what_users_added_for_them(engine: Engine, publis
     publish(own(BUILT_IN["disk_full"], "mine", events=("disk_full", "host_down")))
     answers = remedy_of(Shelf(engine, BUILT_IN).templates())
     assert (answers["disk_full"], answers["host_down"], answers["disk_forecast"]) == ("mine", "mine", "disk_full")
+
+
+def test_an_event_fills_in_the_parameters_of_what_a_user_added_for_it(
+    engine: Engine, inbox: Inbox, host: SimulatedHost, publish: Callable[..., None]
+) -> None:
+    publish(own(BUILT_IN["disk_full"], "mine"))
+    shelf = Shelf(engine, BUILT_IN)
+    full = Filesystem("/data", "/dev/sdb", "ext4", 1e9, 0.99e9, 99.0)
+    for moment in (NOW - 20, NOW - 10):
+        host.report(moment, Details(filesystems=(full,), platform="linux"), disk_percent=99.0)
+    (job,) = drain(engine, inbox, range(SHARDS), 4000, lambda: NOW, remedy_of(shelf.templates())).script_jobs
+    render_jobs(engine, shelf.templates(), [job], NOW)
+    with reading(engine) as connection:
+        script = scripts.find(connection, job)
+    assert script is not None
+    assert (script.issue_type, script.state, (script.parameters or {})["mount"]) == ("mine", "ready", "/data")
 
 
 def test_scripts_are_read_again_only_where_something_changed(engine: Engine, publish: Callable[..., None]) -> None:

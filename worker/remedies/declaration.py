@@ -1,6 +1,5 @@
 """What a remedy says of itself, ``remedy.toml``: read, and held against what its scripts and its readers can take."""
 
-import math
 import re
 import tomllib
 import unicodedata
@@ -20,6 +19,7 @@ TAKEN = frozenset({"remedy", "version", "event", "host"})
 _MOST_BYTES = 64 * 1024
 _MOST_TEXT = 500
 _MOST_LENGTH = 10_000
+_MOST_NUMBER = 2**63 - 1
 _VERSION = re.compile(r"[0-9A-Za-z.+-]{1,32}")
 
 
@@ -87,11 +87,15 @@ def _faults_of(parameter: Parameter) -> Iterator[str]:
     is_number = parameter.type in ("integer", "number")
     bounds = [bound for bound in (parameter.minimum, parameter.maximum) if bound is not None]
     if bounds and not is_number:
-        yield f"is a {parameter.type} and has a minimum or a maximum: only numbers have"
-    if not all(math.isfinite(bound) for bound in bounds) or bounds != sorted(bounds):
-        yield "has no values between its minimum and its maximum"
+        yield f"is of type {parameter.type} and has a minimum or a maximum: only numbers have"
+    numbers = [*bounds, parameter.default] if is_number else bounds
+    # Not less or equal are also those that are no numbers.
+    if not all(abs(number) <= _MOST_NUMBER for number in numbers if isinstance(number, int | float)):
+        yield f"has a number that is not from -{_MOST_NUMBER} to {_MOST_NUMBER}"
+    if bounds != sorted(bounds):
+        yield "has a minimum above its maximum"
     if (parameter.pattern is not None or parameter.choices) and parameter.type != "string":
-        yield f"is a {parameter.type} and has a pattern or choices: only strings have"
+        yield f"is of type {parameter.type} and has a pattern or choices: only strings have"
     if not 1 <= parameter.max_length <= _MOST_LENGTH:
         yield f"has a max_length that is not from 1 to {_MOST_LENGTH}"
     if not all(_is_line(choice) for choice in parameter.choices):

@@ -1,5 +1,6 @@
 """The remedies that users add: the folder ``remedies`` of the data folder, read and tried."""
 
+import logging
 import os
 import stat
 from collections.abc import Collection, Iterator
@@ -17,6 +18,8 @@ from worker.remedies.declaration import BadRemedy
 from worker.remedies.syntax import check_bash, check_powershell
 from worker.remedies.templates import FILES, Template, load
 from worker.remedies.trial import try_bash
+
+log = logging.getLogger(__name__)
 
 FOLDER = "remedies"
 """Its name in the data folder."""
@@ -48,6 +51,12 @@ def examine(folder: Path, built_in: Collection[str]) -> Found:
         template = _good(folder, built_in)
     except BadRemedy as error:
         return Found(name, shown, fault=visible(str(error), _MOST_FAULT))
+    except Exception as error:
+        # Whatever it is, it must not keep the others from being published.
+        log.exception("own remedy %s cannot be examined", shown)
+        return Found(
+            name, shown, fault=f"it cannot be examined: {type(error).__name__}, and the worker's log tells more"
+        )
     remedy = msgspec.structs.replace(template.remedy, source=shown)
     return Found(name, shown, msgspec.to_builtins(remedy), {str(kind): text for kind, text in template.scripts.items()})
 

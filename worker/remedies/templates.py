@@ -1,5 +1,6 @@
 """Remedies as they lie in their folders, read and checked."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +29,21 @@ class Template:
 
 def load_all() -> dict[str, Template]:
     """Read the remedies that come with the product, by issue type. Raises BadRemedy."""
-    folders = sorted(toml.parent for toml in BUILT_IN.glob(f"*/{declaration.FILE}"))
-    return {folder.name: load(folder) for folder in folders}
+    known = {}
+    for folder in sorted(toml.parent for toml in BUILT_IN.glob(f"*/{declaration.FILE}")):
+        try:
+            known[folder.name] = load(folder)
+        except BadRemedy as error:
+            raise BadRemedy(f"{folder}: {error}") from None
+    return known
 
 
 def load(folder: Path) -> Template:
     """Read one remedy. Raises BadRemedy."""
     remedy = declaration.read(folder / declaration.FILE)
-    scripts = {kind: _script(folder / name) for kind, name in FILES.items() if (folder / name).exists()}
+    # A link that leads nowhere is meant to be a script.
+    there = {kind: folder / name for kind, name in FILES.items() if os.path.lexists(folder / name)}
+    scripts = {kind: _script(file) for kind, file in there.items()}
     if not scripts:
         raise BadRemedy(f"it has neither {' nor '.join(FILES.values())}")
     return Template(msgspec.structs.replace(remedy, script_types=tuple(scripts)), scripts)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
 _RENEW_SECONDS = 60.0
+_PAUSE_AFTER_FAILURE_SECONDS = 30.0
 
 Publish = Callable[[Sequence[Found]], None]
 
@@ -50,10 +51,10 @@ class Watch:
         while not self._stopped.is_set():
             try:
                 self.look(time.monotonic())
+                self._stopped.wait(_LOOK_SECONDS)
             except Exception:
-                # The next look may find something else there.
                 log.exception("own remedies in %s cannot be looked at", self._folder)
-            self._stopped.wait(_LOOK_SECONDS)
+                self._stopped.wait(_PAUSE_AFTER_FAILURE_SECONDS)
 
     def stop(self) -> None:
         """End ``run`` soon."""
