@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,20 @@ log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.5
 _RENEW_SECONDS = 60.0
+# What is bad may be so only here and now: a program that is missing, a machine that is too busy.
+_TRY_AGAIN_SECONDS = 600.0
 _PAUSE_AFTER_FAILURE_SECONDS = 30.0
 
 Publish = Callable[[Sequence[Found]], None]
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """What a folder was found to be in this state, and when, in monotonic seconds."""
+
+    state: Fingerprint
+    found: Found
+    at: float
 
 
 class Watch:
@@ -41,7 +53,7 @@ class Watch:
         self._built_in = built_in
         self._publish = publish
         self._seen: dict[str, Fingerprint] | None = None
-        self._examined: dict[str, tuple[Fingerprint, Found]] = {}
+        self._examined: dict[str, _Examined] = {}
         self._published_at: float | None = None
         self._failing = False
         self._stopped = threading.Event()
@@ -66,26 +78,25 @@ class Watch:
         is_settled, self._seen = seen == self._seen, seen
         if not is_settled:
             return
-        if {name: state for name, (state, _) in self._examined.items()} != seen:
-            self._examine(seen)
+        found = [one.found for one in self._examined.values()]
+        self._examined = {name: self._newest(name, state, now) for name, state in seen.items()}
+        if [one.found for one in self._examined.values()] != found:
             self._published_at = None
         if self._published_at is None or (self._examined and now >= self._published_at + _RENEW_SECONDS):
             self._try_to_publish(now)
 
-    def _examine(self, seen: dict[str, Fingerprint]) -> None:
-        examined = {}
-        for name, state in seen.items():
-            known = self._examined.get(name)
-            if known is None or known[0] != state:
-                known = state, examine(self._folder / name, self._built_in)
-                if known[1].fault is not None:
-                    log.warning("own remedy %s is left out: %s", known[1].folder, known[1].fault)
-            examined[name] = known
-        self._examined = examined
+    def _newest(self, name: str, state: Fingerprint, now: float) -> "_Examined":
+        known = self._examined.get(name)
+        if known and known.state == state and (known.found.fault is None or now < known.at + _TRY_AGAIN_SECONDS):
+            return known
+        found = examine(self._folder / name, self._built_in)
+        if found.fault is not None and (known is None or found != known.found):
+            log.warning("own remedy %s is left out: %s", found.folder, found.fault)
+        return _Examined(state, found, now)
 
     def _try_to_publish(self, now: float) -> None:
         try:
-            self._publish([found for _, found in self._examined.values()])
+            self._publish([one.found for one in self._examined.values()])
         except OUTAGES as error:
             if not self._failing:
                 log.warning("own remedies are published later: %s", visible(str(error).partition("\n")[0]))

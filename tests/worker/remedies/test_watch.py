@@ -88,6 +88,22 @@ def test_what_is_there_is_published_again_now_and_then(tmp_path: Path, watch: Wa
     assert published == [{"one": NO_TOML}] * 3
 
 
+def test_a_bad_one_is_examined_again_after_a_while_and_a_good_one_is_not(
+    tmp_path: Path, watch: Watch, published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(tmp_path, "bad")
+    add(tmp_path, "good")
+    faults = {"bad": ["the machine is too busy", None], "good": [None]}
+    monkeypatch.setattr(
+        "worker.remedies.watch.examine",
+        lambda folder, _: Found(folder.name, str(folder), fault=faults[folder.name].pop(0)),
+    )
+    for now in range(0, 1300, 10):
+        watch.look(now)
+    assert published[0] == {"bad": "the machine is too busy", "good": None}
+    assert published[-1] == {"bad": None, "good": None}
+
+
 def test_a_database_that_is_away_is_tried_again_and_named_once(
     tmp_path: Path, watch: Watch, published: Published, caplog: pytest.LogCaptureFixture
 ) -> None:
