@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from store import own_remedies
 from store.schema import remedies
+from wire.text import storable
 
 ScriptType = Literal["bash", "powershell"]
 SCRIPT_TYPES: tuple[ScriptType, ...] = ("bash", "powershell")
@@ -184,7 +185,8 @@ def _fitting(parameter: Parameter, value: Any) -> Value:
 def _is_allowed(parameter: Parameter, value: str) -> bool:
     if parameter.choices:
         return value in parameter.choices
-    if len(value) > parameter.max_length or "\0" in value:
+    # Also without NUL and lone surrogates, which neither a script nor a database could keep.
+    if storable(value, parameter.max_length) != value:
         return False
     return parameter.pattern is None or re.fullmatch(parameter.pattern, value) is not None
 

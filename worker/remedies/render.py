@@ -79,7 +79,12 @@ def text_of(value: Value) -> str:
 
 
 def bash_literal(text: str) -> str:
-    """Return text as one word of bash: in single quotes, or where it is not plain as octal escapes of its UTF-8."""
+    """Return text as one word of bash: in single quotes, or where it is not plain as octal escapes of its UTF-8.
+
+    Raises ValueError for NUL, at which bash would end the word.
+    """
+    if "\0" in text:
+        raise ValueError(f"no word of bash can hold NUL: {text[:100]!r}")
     if _PLAIN.issuperset(text):
         return f"'{text}'"
     octal = "".join(
