@@ -12,6 +12,7 @@ param(
 # Exit codes: 0 done or nothing to do, 1 failed, 2 bad usage, 3 refused. The last line printed is a JSON object.
 
 $Remedy = 'cpu_high'
+$MayForce = $true
 if (-not (Test-Path -Path 'Variable:FM_PID')) { $FM_PID = '' }
 if (-not (Test-Path -Path 'Variable:FM_START_TIME')) { $FM_START_TIME = '' }
 if (-not (Test-Path -Path 'Variable:FM_ACTION')) { $FM_ACTION = 'terminate' }
@@ -19,18 +20,22 @@ if (-not (Test-Path -Path 'Variable:FM_MINIMUM_CPU_PERCENT')) { $FM_MINIMUM_CPU_
 if (-not (Test-Path -Path 'Variable:FM_MEASURE_SECONDS')) { $FM_MEASURE_SECONDS = '3' }
 if (-not (Test-Path -Path 'Variable:FM_GRACE_SECONDS')) { $FM_GRACE_SECONDS = '10' }
 
+# ---- What every remedy has: text, the result, the log, its modes ------------------------------------------------
+
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
-# ---- What every remedy has: text, the result, guards ------------------------------------------------------------
-
-$Before = New-Object System.Collections.Specialized.OrderedDictionary
-$After = New-Object System.Collections.Specialized.OrderedDictionary
-$Changed = New-Object System.Collections.ArrayList
+if (-not (Test-Path -Path 'Variable:FM_VERSION')) { $FM_VERSION = '' }
+if (-not (Test-Path -Path 'Variable:FM_EVENT')) { $FM_EVENT = '' }
+if (-not (Test-Path -Path 'Variable:FM_HOST')) { $FM_HOST = '' }
+$Before = [ordered]@{}
+$After = [ordered]@{}
+$Changed = New-Object -TypeName System.Collections.ArrayList
+$Ended = $false
 
 # Return text as one line of printable ASCII, any other character as \uXXXX: names are anybody's.
 function ConvertTo-Shown([string]$Text) {
-    $Shown = New-Object System.Text.StringBuilder
+    $Shown = New-Object -TypeName System.Text.StringBuilder
     foreach ($Character in $Text.ToCharArray()) {
         if ($Shown.Length -ge 200) { break }
         $Code = [int]$Character
@@ -44,303 +49,347 @@ function ConvertTo-Shown([string]$Text) {
     return $Shown.ToString()
 }
 
+function ConvertTo-Kibibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1024)
+}
+
+function ConvertTo-Mebibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1048576)
+}
+
+# Print a line by itself: what a function of PowerShell outputs is what it returns.
 function Write-Line([string]$Text) {
     [Console]::Out.WriteLine($Text)
 }
 
 # End with a code, an outcome and a message; the last line of the output is the result as JSON.
 function Complete-Fix([int]$Code, [string]$Outcome, [string]$Message) {
+    $script:Ended = $true
     $Shown = ConvertTo-Shown $Message
     Write-Line $Shown
-    $Result = New-Object System.Collections.Specialized.OrderedDictionary
-    $Result.Add('remedy', $Remedy)
-    $Result.Add('mode', (ConvertTo-Shown $Mode))
-    $Result.Add('outcome', $Outcome)
-    $Result.Add('exit_code', $Code)
-    $Result.Add('message', $Shown)
-    $Result.Add('before', $Before)
-    $Result.Add('after', $After)
-    $Result.Add('changed', $Changed.ToArray())
+    $Result = [ordered]@{
+        remedy = $Remedy
+        mode = (ConvertTo-Shown $Mode)
+        outcome = $Outcome
+        exit_code = $Code
+        message = $Shown
+        before = $Before
+        after = $After
+        changed = $Changed.ToArray()
+    }
     Write-Line (ConvertTo-Json -InputObject $Result -Compress -Depth 6)
     exit $Code
 }
 
-trap {
-    Complete-Fix 1 'failed' "$($_.Exception.Message)"
+# Write what is done to the event log, with what it answers.
+function Write-Action([string]$Text) {
+    $Shown = ConvertTo-Shown $Text
+    Write-Line $Shown
+    $Answers = $Remedy
+    if ($FM_VERSION -ne '') { $Answers += " $FM_VERSION" }
+    if ($FM_EVENT -ne '') { $Answers += " for event $FM_EVENT" }
+    if ($FM_HOST -ne '') { $Answers += " on $FM_HOST" }
+    $Entry = "Fleetmedic: $(ConvertTo-Shown $Answers): $Shown"
+    # Only an administrator can make a source of events; the other one is there on every Windows.
+    foreach ($Source in 'Fleetmedic', 'Application') {
+        try {
+            [System.Diagnostics.EventLog]::WriteEntry($Source, $Entry)
+            return
+        }
+        catch {
+            continue
+        }
+    }
+    Write-Line '  there is no event log to write that to'
 }
 
 # Return a value as a whole number, or end with 2.
-function Get-WholeNumber([string]$Name, [string]$Text, [int]$Minimum, [int]$Maximum) {
-    $Number = 0
-    $Plain = $Text.Split('.')[0]
-    if (-not [int]::TryParse($Plain, [ref]$Number) -or $Number -lt $Minimum -or $Number -gt $Maximum) {
+function Get-WholeNumber([string]$Name, [string]$Text, [long]$Minimum, [long]$Maximum) {
+    $Number = [long]-1
+    if ($Text -cmatch '\A(0|[1-9][0-9]{0,17})\z') { $Number = [long]$Text }
+    if ($Number -lt $Minimum -or $Number -gt $Maximum) {
         Complete-Fix 2 'usage' "$Name must be a whole number from $Minimum to $Maximum"
     }
     return $Number
 }
 
-# Write what is done to the event log, where it may be written.
-function Write-Action([string]$Text) {
-    Write-Line $Text
-    try {
-        [System.Diagnostics.EventLog]::WriteEntry('Fleetmedic', "${Remedy}: $Text")
-    }
-    catch {
-        Write-Verbose 'the event log has no source Fleetmedic'
+# End with 3 elsewhere than on Windows: PowerShell 7 runs there too.
+function Assert-Windows {
+    if ([Environment]::OSVersion.Platform -ne 'Win32NT') {
+        Complete-Fix 3 'refused' 'this script is for Windows: on Linux and macOS run the one for bash'
     }
 }
 
-# Return a process, or nothing when it is gone.
-function Get-One([int]$Id) {
-    return Get-Process -Id $Id -ErrorAction SilentlyContinue
+function Test-Administrator {
+    $Identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
+    $Principal = New-Object -TypeName System.Security.Principal.WindowsPrincipal -ArgumentList $Identity
+    return $Principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
 }
 
-# Return when a process started, in Unix seconds; -1 where that may not be known.
-function Get-Started($Process) {
-    try {
-        return ([DateTimeOffset]$Process.StartTime).ToUnixTimeSeconds()
-    }
-    catch {
-        return -1
-    }
+# End with a code, after steps that have said by themselves how they ended.
+function Exit-Quietly([int]$Code) {
+    $script:Ended = $true
+    exit $Code
 }
 
-# Say whether there still is a process of this id that started then.
-function Test-Same([int]$Id, [long]$Started) {
-    $Process = Get-One $Id
-    if ($null -eq $Process) { return $false }
-    return [Math]::Abs((Get-Started $Process) - $Started) -le 2
+# On a terminal: plan, ask when there is something to do, apply, verify.
+function Invoke-Steps([string]$Usage) {
+    if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) {
+        Complete-Fix 2 'usage' "without a terminal say what to do: $Usage"
+    }
+    $Shell = (Get-Process -Id $PID).Path
+    $Last = ''
+    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan | ForEach-Object -Process {
+        $Last = "$_"
+        Write-Line $Last
+    }
+    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-Quietly $LASTEXITCODE }
+    $Answer = Read-Host -Prompt 'Do this? [y/N]'
+    if ($Answer -ne 'y' -and $Answer -ne 'yes') { Complete-Fix 0 'nothing' 'nothing was changed: the answer was no' }
+    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
+    if ($LASTEXITCODE -eq 0) { & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify }
+    Exit-Quietly $LASTEXITCODE
 }
 
-# Return the command line and the parent of a process, as Windows has them; nothing when it is gone.
-function Get-Origin([int]$Id) {
-    return Get-CimInstance -ClassName Win32_Process -Filter "ProcessId = $Id" -ErrorAction SilentlyContinue
+# ---- What every remedy has that ends processes ------------------------------------------------------------------
+
+$Epoch = New-Object -TypeName System.DateTime -ArgumentList 1970, 1, 1
+
+$Windows = @('system', 'idle', 'registry', 'secure system', 'memory compression', 'smss', 'csrss', 'wininit', 'services',
+    'lsass', 'lsaiso', 'lsm', 'svchost', 'fontdrvhost', 'msmpeng', 'nissrv', 'mssense', 'wmiprvse', 'spoolsv', 'conhost')
+$Installers = @('trustedinstaller', 'tiworker', 'msiexec', 'wuauclt', 'usoclient', 'mousocoreworker')
+$Desktop = @('winlogon', 'logonui', 'dwm', 'explorer', 'sihost', 'userinit', 'taskhostw', 'ctfmon', 'rdpclip')
+$Databases = @('sqlservr', 'sqlagent', 'msmdsrv', 'mysqld', 'mariadbd', 'postgres', 'mongod', 'mongos', 'oracle', 'tnslsnr',
+    'db2syscs', 'redis-server', 'valkey-server', 'memurai', 'influxd', 'clickhouse', 'etcd', 'memcached')
+$Hosts = @('sshd', 'dockerd', 'com.docker.backend', 'com.docker.service', 'containerd', 'containerd-shim-runhcs-v1',
+    'podman', 'kubelet', 'vmms', 'vmwp', 'vmcompute', 'vmmem', 'vmmemwsl', 'wslservice')
+
+# Return all processes as Windows tells of them, by id.
+function Get-AllProcesses {
+    $All = @{}
+    foreach ($One in Get-CimInstance -ClassName Win32_Process) { $All[[int]$One.ProcessId] = $One }
+    return $All
 }
 
-$System = @('system', 'idle', 'registry', 'secure system', 'memory compression', 'smss', 'csrss', 'wininit', 'services',
-    'lsass', 'lsaiso', 'svchost', 'fontdrvhost', 'msmpeng', 'wmiprvse', 'spoolsv')
-$Desktop = @('winlogon', 'logonui', 'dwm', 'explorer', 'sihost', 'userinit', 'taskhostw', 'rdpclip')
-$Databases = @('sqlservr', 'mysqld', 'mariadbd', 'postgres', 'mongod', 'oracle', 'redis-server', 'memurai', 'influxd')
-$Hosts = @('sshd', 'dockerd', 'com.docker.backend', 'containerd', 'vmms', 'vmwp', 'vmcompute', 'vmmem')
-
-# Return why a process must be left alone; an empty text when it may be touched.
-function Get-Protection($Process) {
-    if ($Process.Id -le 4) { return 'it is the system itself' }
-    $Ancestor = $PID
-    for ($Depth = 0; $Depth -lt 32 -and $Ancestor -gt 4; $Depth++) {
-        if ($Ancestor -eq $Process.Id) { return 'this script runs under it' }
-        $Origin = Get-Origin $Ancestor
-        if ($null -eq $Origin) { break }
-        $Ancestor = [int]$Origin.ParentProcessId
-    }
-    $Name = $Process.ProcessName.ToLowerInvariant()
-    if ($System -contains $Name) { return 'it is part of Windows' }
-    if ($Desktop -contains $Name) { return 'it is the desktop session' }
-    if ($Databases -contains $Name) { return 'it is a database' }
-    if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
-    $Origin = Get-Origin $Process.Id
-    if ($null -ne $Origin -and "$($Origin.CommandLine)" -match '[\\/ ]fleetmedic(\.exe)?[" ]| cli\.main ') {
-        return 'it is part of Fleetmedic'
-    }
-    if ((Get-Started $Process) -lt 0) { return 'this user may not look at it: run this as an administrator' }
-    return ''
+# Return when a process started, in Unix seconds; -1 where Windows does not tell.
+function Get-Started($One) {
+    if ($null -eq $One.CreationDate) { return [long]-1 }
+    return [long][Math]::Floor(($One.CreationDate.ToUniversalTime() - $Epoch).TotalSeconds)
 }
 
-# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
-function Invoke-ApplyEnd([int]$Id, [long]$Started, [int]$Grace) {
-    if (-not (Test-Same $Id $Started)) { return $true }
-    $Process = Get-One $Id
-    $Name = ConvertTo-Shown $Process.ProcessName
-    Write-Action "asking process $Id ($Name) to end"
-    try {
-        [void]$Process.CloseMainWindow()
-    }
-    catch {
-        Write-Line "process $Id cannot be asked: $(ConvertTo-Shown $_.Exception.Message)"
-    }
-    $Deadline = (Get-Date).AddSeconds($Grace)
-    while ((Get-Date) -lt $Deadline) {
-        if (-not (Test-Same $Id $Started)) { return $true }
-        Start-Sleep -Milliseconds 200
-    }
-    if (-not $Force) {
-        Write-Line "process $Id ($Name) did not end within $Grace s: -Force would stop it"
-        return $false
-    }
-    Write-Action "stopping process $Id ($Name)"
-    Stop-Process -Id $Id -Force -ErrorAction SilentlyContinue
-    Start-Sleep -Milliseconds 500
-    return -not (Test-Same $Id $Started)
+# Say whether a process is the one that started then; any is where that is not known.
+function Test-Same($One, [string]$StartTime) {
+    if ($StartTime -eq '') { return $true }
+    return [Math]::Abs((Get-Started $One) - [long]$StartTime) -le 2
 }
 
-# Return the process that is to be ended. Ends the script when it is gone, is another one, or must be left alone.
-function Get-Target([int]$Id, [string]$StartTime) {
-    $Process = Get-One $Id
-    if ($null -eq $Process) { Complete-Fix 0 'nothing' "process $Id has ended by itself" }
-    if ($StartTime -ne '' -and -not (Test-Same $Id ([long]$StartTime.Split('.')[0]))) {
-        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
-    }
-    $Why = Get-Protection $Process
-    if ($Why -ne '') { Complete-Fix 3 'refused' "process $Id ($($Process.ProcessName)) is left alone: $Why" }
+# Return the process of this id that started then, held open so that its id goes to no other one meanwhile; nothing
+# when it is gone or is not this user's to end.
+function Open-Process([int]$Id, [long]$Started) {
+    $Process = Get-Process -Id $Id -ErrorAction SilentlyContinue
+    # A property that may not be read is nothing: PowerShell hides the error.
+    if ($null -eq $Process -or $null -eq $Process.Handle -or $null -eq $Process.StartTime) { return $null }
+    $Seconds = ($Process.StartTime.ToUniversalTime() - $Epoch).TotalSeconds
+    if ([Math]::Abs($Seconds - $Started) -gt 2) { return $null }
     return $Process
 }
 
-if ($args.Count -gt 0 -or ($Force -and $Mode -ne 'apply') -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) {
-    Complete-Fix 2 'usage' 'usage: fix.ps1 plan | apply [-Force] | verify'
+# Return why a process must be left alone; an empty text when it may be touched.
+function Get-Protection($One, $All) {
+    $Id = [int]$One.ProcessId
+    if ($Id -le 4) { return 'it is the system itself' }
+    $Ancestor = $PID
+    for ($Depth = 0; $Depth -lt 64 -and $All.ContainsKey($Ancestor); $Depth++) {
+        if ($Ancestor -eq $Id) { return 'this script runs under it' }
+        $Ancestor = [int]$All[$Ancestor].ParentProcessId
+    }
+    $Name = "$($One.Name)" -replace '\.exe\z', ''
+    if ($Windows -contains $Name) { return 'it is part of Windows' }
+    if ($Installers -contains $Name) { return 'it installs software, which must not stop half-way' }
+    if ($Desktop -contains $Name) { return 'it is the desktop session' }
+    if ($Databases -contains $Name) { return 'it is a database' }
+    if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
+    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.main(\s|\z)|celery.*fleetmedic') {
+        return 'it is part of Fleetmedic'
+    }
+    if ($null -eq (Open-Process $Id (Get-Started $One))) { return 'this user may not end it: run this as an administrator' }
+    return ''
 }
-if ($Mode -eq '') {
-    if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) {
-        Complete-Fix 2 'usage' 'without a terminal say what to do: plan | apply | verify'
+
+# Return the process that was named. Ends the script when it is gone, is another one, or must be left alone.
+function Get-Target([int]$Id, [string]$StartTime, $All) {
+    if (-not $All.ContainsKey($Id)) { Complete-Fix 0 'nothing' "process $Id has ended by itself" }
+    $One = $All[$Id]
+    if (-not (Test-Same $One $StartTime)) {
+        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
     }
-    $Shell = (Get-Process -Id $PID).Path
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    $Answer = Read-Host 'Do this? [y/N]'
-    if ($Answer -ne 'y' -and $Answer -ne 'yes') {
-        Write-Line 'Nothing was changed.'
-        exit 0
+    $Why = Get-Protection $One $All
+    if ($Why -ne '') { Complete-Fix 3 'refused' "process $Id ($($One.Name)) is left alone: $Why" }
+    return $One
+}
+
+# Tell how a process would be ended.
+function Write-EndPlan($One, [int]$Grace) {
+    $Id = [int]$One.ProcessId
+    $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
+    $Process = Open-Process $Id (Get-Started $One)
+    if ($null -ne $Process -and $Process.MainWindowHandle -ne [IntPtr]::Zero) {
+        Write-Line "Would ask $Shown to end by closing its window, and wait $Grace s for it."
     }
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify
-    exit $LASTEXITCODE
+    else {
+        Write-Line "Would ask $Shown to end, but it has no window to close: only -Force would end it."
+    }
+    foreach ($Service in @(Get-CimInstance -ClassName Win32_Service -Filter "ProcessId = $Id")) {
+        Write-Line "  it runs the service $(ConvertTo-Shown $Service.Name), which Windows may start again"
+    }
+}
+
+# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
+function Invoke-ApplyEnd($One, [int]$Grace) {
+    $Id = [int]$One.ProcessId
+    $Process = Open-Process $Id (Get-Started $One)
+    if ($null -eq $Process) { return $true }
+    $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
+    Write-Action "asking $Shown to end"
+    $Asked = $false
+    try {
+        $Asked = $Process.CloseMainWindow()
+    }
+    catch {
+        Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
+    }
+    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace; $Waited++) {
+        if ($Process.WaitForExit(200)) { return $true }
+    }
+    if ($Process.HasExited) { return $true }
+    $What = 'has no window that could be asked to close'
+    if ($Asked) { $What = "did not end within $Grace s" }
+    if (-not $Force) {
+        Write-Line "$Shown ${What}: -Force would stop it"
+        return $false
+    }
+    Write-Action "stopping $Shown, which $What"
+    try {
+        $Process.Kill()
+    }
+    catch {
+        Write-Line "  not stopped: $(ConvertTo-Shown $_.Exception.Message)"
+    }
+    return $Process.WaitForExit(5000)
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
 
-$Minimum = Get-WholeNumber 'minimum_cpu_percent' $FM_MINIMUM_CPU_PERCENT 1 100000
-$Measure = Get-WholeNumber 'measure_seconds' $FM_MEASURE_SECONDS 1 60
-$Grace = Get-WholeNumber 'grace_seconds' $FM_GRACE_SECONDS 1 300
-$Id = 0
-if ($FM_PID -ne '') { $Id = Get-WholeNumber 'pid' $FM_PID 2 4194304 }
-if (@('terminate', 'renice') -notcontains $FM_ACTION) { Complete-Fix 2 'usage' 'action must be terminate or renice' }
 $LimitPercent = 85
 $MostTargets = 3
 
-# Return the CPU time of each process in seconds, by id.
-function Get-CpuTimes {
-    $Times = @{}
-    foreach ($Process in Get-Process) {
-        if ($null -ne $Process.CPU) { $Times[$Process.Id] = [double]$Process.CPU }
-    }
-    return $Times
+function Get-CpuSeconds($One) {
+    return ([double]$One.KernelModeTime + [double]$One.UserModeTime) / 10000000
 }
 
-# Return id, name and percent of one CPU of each process over the interval, the busiest first. One that was born
-# meanwhile is rated from its start.
-function Get-Ranking {
-    $First = Get-CpuTimes
-    $Began = Get-Date
-    Start-Sleep -Seconds $Measure
-    $Ranking = New-Object System.Collections.ArrayList
-    foreach ($Process in Get-Process) {
-        if ($Process.Id -le 4 -or $null -eq $Process.CPU) { continue }
-        $Used = [double]$Process.CPU
-        $Since = $Began
-        if ($First.ContainsKey($Process.Id)) {
-            $Used -= $First[$Process.Id]
+# Measure over an interval. Returns the percent of all CPUs that was busy, all processes by id, and id, name and percent
+# of one CPU of those that were busy, the busiest first. One that was born meanwhile is rated from its start.
+function Measure-Load([int]$Seconds) {
+    $Clock = [System.Diagnostics.Stopwatch]::StartNew()
+    $First = Get-AllProcesses
+    Start-Sleep -Seconds $Seconds
+    $Elapsed = $Clock.Elapsed.TotalSeconds
+    $Now = Get-Date
+    $Second = Get-AllProcesses
+    $Rows = New-Object -TypeName System.Collections.ArrayList
+    $Idle = 0.0
+    $Sum = 0.0
+    foreach ($One in $Second.Values) {
+        $Id = [int]$One.ProcessId
+        $Used = Get-CpuSeconds $One
+        $Span = $Elapsed
+        if ($First.ContainsKey($Id) -and (Get-Started $First[$Id]) -eq (Get-Started $One)) {
+            $Used -= Get-CpuSeconds $First[$Id]
         }
-        elseif ((Get-Started $Process) -ge 0) {
-            $Since = $Process.StartTime
+        elseif ($null -ne $One.CreationDate) {
+            $Span = [Math]::Max(($Now - $One.CreationDate).TotalSeconds, 0.1)
         }
-        $Elapsed = [Math]::Max(((Get-Date) - $Since).TotalSeconds, 0.1)
-        $Row = New-Object System.Collections.Specialized.OrderedDictionary
-        $Row.Add('pid', $Process.Id)
-        $Row.Add('name', (ConvertTo-Shown $Process.ProcessName))
-        $Row.Add('cpu_percent', [int][Math]::Floor(100 * $Used / $Elapsed))
-        [void]$Ranking.Add($Row)
+        # The time of process 0 is what the CPUs had nothing to do in.
+        if ($Id -eq 0) {
+            $Idle = $Used
+            continue
+        }
+        $Sum += $Used
+        $Percent = [int][Math]::Floor(100 * $Used / $Span)
+        if ($Id -gt 4 -and $Percent -gt 0) {
+            [void]$Rows.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); cpu_percent = $Percent })
+        }
     }
-    return @($Ranking | Sort-Object -Property { $_['cpu_percent'] } -Descending)
+    $Machine = Get-CimInstance -ClassName Win32_ComputerSystem
+    $Capacity = $Elapsed * $Machine.NumberOfLogicalProcessors
+    if ($Idle -gt 0) { $Sum = $Capacity - $Idle }
+    $Busy = 100 * $Sum / $Capacity
+    return @{
+        total = [int][Math]::Floor([Math]::Min([Math]::Max($Busy, 0), 100))
+        all = $Second
+        rows = @($Rows | Sort-Object -Property { $_['cpu_percent'] } -Descending)
+    }
 }
 
-function Get-Total($Ranking) {
-    $Sum = 0
-    foreach ($Row in $Ranking) { $Sum += $Row['cpu_percent'] }
-    return [int][Math]::Floor($Sum / [Environment]::ProcessorCount)
-}
-
-function Get-PercentOf($Ranking, [int]$Wanted) {
-    foreach ($Row in $Ranking) {
-        if ($Row['pid'] -eq $Wanted) { return $Row['cpu_percent'] }
+function Get-PercentOf($Load, [int]$Id) {
+    foreach ($Row in $Load['rows']) {
+        if ($Row['pid'] -eq $Id) { return $Row['cpu_percent'] }
     }
     return 0
 }
 
-function Invoke-ApplyRenice([int]$Wanted) {
-    $Process = Get-One $Wanted
-    if ($null -eq $Process) { return $true }
-    Write-Action "lowering the priority of process $Wanted ($(ConvertTo-Shown $Process.ProcessName))"
+# Lower the priority of a process. Returns whether it is low.
+function Invoke-ApplyLowering($One) {
+    $Id = [int]$One.ProcessId
+    $Process = Open-Process $Id (Get-Started $One)
+    if ($null -eq $Process) { return $false }
+    if (@('Idle', 'BelowNormal') -contains "$($Process.PriorityClass)") { return $true }
+    Write-Action "lowering the priority of process $Id ($($One.Name)) to below normal"
     try {
         $Process.PriorityClass = [System.Diagnostics.ProcessPriorityClass]::BelowNormal
         return $true
     }
     catch {
-        Write-Line "not done: $(ConvertTo-Shown $_.Exception.Message)"
+        Write-Line "  not done: $(ConvertTo-Shown $_.Exception.Message)"
         return $false
     }
 }
 
-function Invoke-Apply($Targets) {
+function Invoke-Apply($Targets, [int]$Measure, [int]$Grace) {
     $Failed = @()
-    foreach ($Process in $Targets) {
-        $Name = ConvertTo-Shown $Process.ProcessName
-        $Action = 'end'
+    foreach ($One in $Targets) {
+        $Id = [int]$One.ProcessId
         if ($FM_ACTION -eq 'renice') {
             $Action = 'renice'
-            $Worked = Invoke-ApplyRenice $Process.Id
+            $Worked = Invoke-ApplyLowering $One
         }
         else {
-            $Worked = Invoke-ApplyEnd $Process.Id (Get-Started $Process) $Grace
+            $Action = 'end'
+            $Worked = Invoke-ApplyEnd $One $Grace
         }
         if ($Worked) {
-            [void]$Changed.Add(@{ pid = $Process.Id; name = $Name; action = $Action })
+            [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = $Action })
         }
         else {
-            $Failed += $Process.Id
+            $Failed += $Id
         }
     }
-    $Total = Get-Total (Get-Ranking)
+    $Total = (Measure-Load $Measure)['total']
     $After.Add('cpu_percent', $Total)
     if ($Failed.Count -gt 0) { Complete-Fix 1 'failed' "not done for process $($Failed -join ' '); CPU is now busy at $Total %" }
     Complete-Fix 0 'done' "done; CPU is now busy at $Total %"
 }
 
-# Before anything is measured: whether the process that was named may be touched at all.
-$Named = $null
-if ($Id -gt 0 -and $Mode -ne 'verify') { $Named = Get-Target $Id $FM_START_TIME }
-
-$Ranking = Get-Ranking
-$Total = Get-Total $Ranking
-$Busiest = @($Ranking | Where-Object -FilterScript { $_['cpu_percent'] -gt 0 } | Select-Object -First 10)
-Write-Line "CPU is busy at $Total %. The busiest processes, in percent of one CPU over $Measure s:"
-foreach ($Row in $Busiest) { Write-Line "  $($Row['cpu_percent']) %  pid $($Row['pid'])  $($Row['name'])" }
-$Before.Add('cpu_percent', $Total)
-$Before.Add('processes', $Busiest)
-
-if ($Mode -eq 'verify') {
-    $Own = Get-PercentOf $Ranking $Id
-    if ($Id -gt 0 -and $Own -ge $Minimum -and ($FM_START_TIME -eq '' -or (Test-Same $Id ([long]$FM_START_TIME.Split('.')[0])))) {
-        Complete-Fix 1 'failed' "process $Id still uses $Own % of one CPU"
-    }
-    if ($Total -gt $LimitPercent) { Complete-Fix 1 'failed' "CPU is still busy at $Total %, above $LimitPercent %" }
-    Complete-Fix 0 'done' "CPU is busy at $Total %, not above $LimitPercent %"
-}
-
-$Targets = @()
-if ($null -ne $Named) {
-    $Own = Get-PercentOf $Ranking $Id
-    if ($Own -lt $Minimum) { Complete-Fix 0 'nothing' "process $Id uses $Own % of one CPU, which is below $Minimum %" }
-    $Targets = @($Named)
-}
-else {
+# Return the busiest processes that may be touched. Ends the script when there is none.
+function Get-BusyTargets($Load, [int]$Minimum) {
+    $Targets = @()
     $Spared = 0
-    foreach ($Row in $Busiest) {
+    foreach ($Row in $Load['rows']) {
         if ($Row['cpu_percent'] -lt $Minimum -or $Targets.Count -ge $MostTargets) { break }
-        $Process = Get-One $Row['pid']
-        if ($null -eq $Process) { continue }
-        $Why = Get-Protection $Process
+        $One = $Load['all'][$Row['pid']]
+        $Why = Get-Protection $One $Load['all']
         if ($Why -eq '') {
-            $Targets += $Process
+            $Targets += $One
         }
         else {
             Write-Line "Process $($Row['pid']) ($($Row['name'])) is left alone: $Why."
@@ -349,18 +398,84 @@ else {
     }
     if ($Targets.Count -eq 0 -and $Spared -gt 0) { Complete-Fix 3 'refused' 'all that is busy is to be left alone' }
     if ($Targets.Count -eq 0) { Complete-Fix 0 'nothing' "no process uses $Minimum % of one CPU or more" }
+    return $Targets
 }
 
-if ($Mode -eq 'plan') {
-    foreach ($Process in $Targets) {
-        $Name = ConvertTo-Shown $Process.ProcessName
+function Write-Plan($Targets, [int]$Grace) {
+    foreach ($One in $Targets) {
         if ($FM_ACTION -eq 'renice') {
-            Write-Line "Would lower the priority of process $($Process.Id) ($Name) to below normal."
+            Write-Line "Would lower the priority of process $($One.ProcessId) ($(ConvertTo-Shown $One.Name)) to below normal."
         }
         else {
-            Write-Line "Would ask process $($Process.Id) ($Name) to end, and wait $Grace s for it."
+            Write-EndPlan $One $Grace
         }
     }
-    Complete-Fix 0 'planned' 'nothing was changed'
+    if ($FM_ACTION -eq 'terminate') { Write-Line 'Milder: action=renice only lowers the priority, and the work goes on.' }
 }
-Invoke-Apply $Targets
+
+function Invoke-Fix {
+    $Id = 0
+    if ($FM_PID -ne '') { $Id = [int](Get-WholeNumber 'pid' $FM_PID 2 4194304) }
+    $StartTime = $FM_START_TIME.Split('.')[0]
+    if ($StartTime -ne '') { [void](Get-WholeNumber 'start_time' $StartTime 0 253402300799) }
+    $Minimum = [int](Get-WholeNumber 'minimum_cpu_percent' ($FM_MINIMUM_CPU_PERCENT.Split('.')[0]) 1 100000)
+    $Measure = [int](Get-WholeNumber 'measure_seconds' $FM_MEASURE_SECONDS 1 60)
+    $Grace = [int](Get-WholeNumber 'grace_seconds' $FM_GRACE_SECONDS 1 300)
+    if (@('terminate', 'renice') -cnotcontains $FM_ACTION) { Complete-Fix 2 'usage' 'action must be terminate or renice' }
+    Assert-Windows
+
+    # Before anything is measured: whether the process that was named may be touched at all.
+    if ($Id -gt 0 -and $Mode -ne 'verify') { [void](Get-Target $Id $StartTime (Get-AllProcesses)) }
+
+    $Load = Measure-Load $Measure
+    $Total = $Load['total']
+    $Busiest = @($Load['rows'] | Select-Object -First 10)
+    Write-Line "CPU is busy at $Total %. The busiest processes, in percent of one CPU over $Measure s:"
+    foreach ($Row in $Busiest) {
+        $One = $Load['all'][$Row['pid']]
+        Write-Line "  $($Row['cpu_percent']) %  pid $($Row['pid'])  $($Row['name'])  $(ConvertTo-Shown $One.CommandLine)"
+    }
+    $Before.Add('cpu_percent', $Total)
+    $Before.Add('processes', $Busiest)
+
+    $Own = Get-PercentOf $Load $Id
+    if ($Mode -eq 'verify') {
+        if ($Own -ge $Minimum -and (Test-Same $Load['all'][$Id] $StartTime)) {
+            Complete-Fix 1 'failed' "process $Id still uses $Own % of one CPU"
+        }
+        if ($Total -gt $LimitPercent) { Complete-Fix 1 'failed' "CPU is still busy at $Total %, above $LimitPercent %" }
+        Complete-Fix 0 'done' "CPU is busy at $Total %, not above $LimitPercent %"
+    }
+    if ($Id -eq 0) {
+        $Targets = @(Get-BusyTargets $Load $Minimum)
+    }
+    else {
+        $Targets = @(Get-Target $Id $StartTime $Load['all'])
+        if ($Own -lt $Minimum) { Complete-Fix 0 'nothing' "process $Id uses $Own % of one CPU, which is below $Minimum %" }
+    }
+    if ($Mode -eq 'plan') {
+        Write-Plan $Targets $Grace
+        Complete-Fix 0 'planned' 'nothing was changed'
+    }
+    Invoke-Apply $Targets $Measure $Grace
+}
+
+# ---- What every remedy ends with --------------------------------------------------------------------------------
+
+try {
+    $Usage = 'fix.ps1 plan | apply | verify'
+    if ($MayForce) { $Usage = 'fix.ps1 plan | apply [-Force] | verify' }
+    if ($args.Count -gt 0 -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Force -and -not ($MayForce -and $Mode -eq 'apply')) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Mode -eq '') { Invoke-Steps $Usage }
+    Invoke-Fix
+}
+catch {
+    Complete-Fix 1 'failed' "$($_.Exception.Message)"
+}
+finally {
+    # Nothing but Ctrl+C comes here without a result.
+    if (-not $Ended) {
+        Complete-Fix 1 'failed' 'interrupted: what was done until then is logged; verify measures how it stands now'
+    }
+}

@@ -1,5 +1,6 @@
 param(
-    [string]$Mode = ''
+    [string]$Mode = '',
+    [switch]$Force
 )
 # fleetmedic: values
 # Looks into a disk that fails. Changes nothing.
@@ -11,20 +12,25 @@ param(
 # Exit codes: 0 done or nothing to do, 1 failed, 2 bad usage, 3 refused. The last line printed is a JSON object.
 
 $Remedy = 'disk_health'
+$MayForce = $false
 if (-not (Test-Path -Path 'Variable:FM_DISK')) { $FM_DISK = '' }
+
+# ---- What every remedy has: text, the result, the log, its modes ------------------------------------------------
 
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
-# ---- What every remedy has: text, the result, guards ------------------------------------------------------------
-
-$Before = New-Object System.Collections.Specialized.OrderedDictionary
-$After = New-Object System.Collections.Specialized.OrderedDictionary
-$Changed = New-Object System.Collections.ArrayList
+if (-not (Test-Path -Path 'Variable:FM_VERSION')) { $FM_VERSION = '' }
+if (-not (Test-Path -Path 'Variable:FM_EVENT')) { $FM_EVENT = '' }
+if (-not (Test-Path -Path 'Variable:FM_HOST')) { $FM_HOST = '' }
+$Before = [ordered]@{}
+$After = [ordered]@{}
+$Changed = New-Object -TypeName System.Collections.ArrayList
+$Ended = $false
 
 # Return text as one line of printable ASCII, any other character as \uXXXX: names are anybody's.
 function ConvertTo-Shown([string]$Text) {
-    $Shown = New-Object System.Text.StringBuilder
+    $Shown = New-Object -TypeName System.Text.StringBuilder
     foreach ($Character in $Text.ToCharArray()) {
         if ($Shown.Length -ge 200) { break }
         $Code = [int]$Character
@@ -38,108 +44,283 @@ function ConvertTo-Shown([string]$Text) {
     return $Shown.ToString()
 }
 
+function ConvertTo-Kibibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1024)
+}
+
+function ConvertTo-Mebibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1048576)
+}
+
+# Print a line by itself: what a function of PowerShell outputs is what it returns.
 function Write-Line([string]$Text) {
     [Console]::Out.WriteLine($Text)
 }
 
 # End with a code, an outcome and a message; the last line of the output is the result as JSON.
 function Complete-Fix([int]$Code, [string]$Outcome, [string]$Message) {
+    $script:Ended = $true
     $Shown = ConvertTo-Shown $Message
     Write-Line $Shown
-    $Result = New-Object System.Collections.Specialized.OrderedDictionary
-    $Result.Add('remedy', $Remedy)
-    $Result.Add('mode', (ConvertTo-Shown $Mode))
-    $Result.Add('outcome', $Outcome)
-    $Result.Add('exit_code', $Code)
-    $Result.Add('message', $Shown)
-    $Result.Add('before', $Before)
-    $Result.Add('after', $After)
-    $Result.Add('changed', $Changed.ToArray())
+    $Result = [ordered]@{
+        remedy = $Remedy
+        mode = (ConvertTo-Shown $Mode)
+        outcome = $Outcome
+        exit_code = $Code
+        message = $Shown
+        before = $Before
+        after = $After
+        changed = $Changed.ToArray()
+    }
     Write-Line (ConvertTo-Json -InputObject $Result -Compress -Depth 6)
     exit $Code
 }
 
-trap {
-    Complete-Fix 1 'failed' "$($_.Exception.Message)"
+# Write what is done to the event log, with what it answers.
+function Write-Action([string]$Text) {
+    $Shown = ConvertTo-Shown $Text
+    Write-Line $Shown
+    $Answers = $Remedy
+    if ($FM_VERSION -ne '') { $Answers += " $FM_VERSION" }
+    if ($FM_EVENT -ne '') { $Answers += " for event $FM_EVENT" }
+    if ($FM_HOST -ne '') { $Answers += " on $FM_HOST" }
+    $Entry = "Fleetmedic: $(ConvertTo-Shown $Answers): $Shown"
+    # Only an administrator can make a source of events; the other one is there on every Windows.
+    foreach ($Source in 'Fleetmedic', 'Application') {
+        try {
+            [System.Diagnostics.EventLog]::WriteEntry($Source, $Entry)
+            return
+        }
+        catch {
+            continue
+        }
+    }
+    Write-Line '  there is no event log to write that to'
 }
 
-if ($args.Count -gt 0 -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) {
-    Complete-Fix 2 'usage' 'usage: fix.ps1 plan | apply | verify'
+# Return a value as a whole number, or end with 2.
+function Get-WholeNumber([string]$Name, [string]$Text, [long]$Minimum, [long]$Maximum) {
+    $Number = [long]-1
+    if ($Text -cmatch '\A(0|[1-9][0-9]{0,17})\z') { $Number = [long]$Text }
+    if ($Number -lt $Minimum -or $Number -gt $Maximum) {
+        Complete-Fix 2 'usage' "$Name must be a whole number from $Minimum to $Maximum"
+    }
+    return $Number
 }
-if ($Mode -eq '') {
+
+# End with 3 elsewhere than on Windows: PowerShell 7 runs there too.
+function Assert-Windows {
+    if ([Environment]::OSVersion.Platform -ne 'Win32NT') {
+        Complete-Fix 3 'refused' 'this script is for Windows: on Linux and macOS run the one for bash'
+    }
+}
+
+function Test-Administrator {
+    $Identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
+    $Principal = New-Object -TypeName System.Security.Principal.WindowsPrincipal -ArgumentList $Identity
+    return $Principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
+}
+
+# End with a code, after steps that have said by themselves how they ended.
+function Exit-Quietly([int]$Code) {
+    $script:Ended = $true
+    exit $Code
+}
+
+# On a terminal: plan, ask when there is something to do, apply, verify.
+function Invoke-Steps([string]$Usage) {
     if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) {
-        Complete-Fix 2 'usage' 'without a terminal say what to do: plan | apply | verify'
+        Complete-Fix 2 'usage' "without a terminal say what to do: $Usage"
     }
     $Shell = (Get-Process -Id $PID).Path
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    $Answer = Read-Host 'Do this? [y/N]'
-    if ($Answer -ne 'y' -and $Answer -ne 'yes') {
-        Write-Line 'Nothing was changed.'
-        exit 0
+    $Last = ''
+    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan | ForEach-Object -Process {
+        $Last = "$_"
+        Write-Line $Last
     }
+    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-Quietly $LASTEXITCODE }
+    $Answer = Read-Host -Prompt 'Do this? [y/N]'
+    if ($Answer -ne 'y' -and $Answer -ne 'yes') { Complete-Fix 0 'nothing' 'nothing was changed: the answer was no' }
     & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify
-    exit $LASTEXITCODE
+    if ($LASTEXITCODE -eq 0) { & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify }
+    Exit-Quietly $LASTEXITCODE
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
 
-$Problems = New-Object System.Collections.ArrayList
+$Storage = 'root\Microsoft\Windows\Storage'
+$Problems = New-Object -TypeName System.Collections.ArrayList
 
 # Tell of a problem: what it is about, and what it is.
 function Add-Problem([string]$Subject, [string]$Text) {
     Write-Line "  $(ConvertTo-Shown $Subject): $(ConvertTo-Shown $Text)"
-    [void]$Problems.Add(@{ subject = (ConvertTo-Shown $Subject); problem = (ConvertTo-Shown $Text) })
+    [void]$Problems.Add([ordered]@{ subject = (ConvertTo-Shown $Subject); problem = (ConvertTo-Shown $Text) })
 }
 
-function Test-Asked([string]$Name) {
-    return $FM_DISK -eq '' -or $Name -eq $FM_DISK -or "${Name}\" -eq $FM_DISK
+# Return the names that a disk goes by; smartctl calls those of Windows /dev/sda, /dev/sdb and so on.
+function Get-DiskNames($Disk) {
+    $Names = @("disk $($Disk.DeviceId) ($($Disk.FriendlyName))", "$($Disk.DeviceId)", "$($Disk.FriendlyName)")
+    $Number = 0
+    if ([int]::TryParse("$($Disk.DeviceId)", [ref]$Number)) {
+        $Names += "\\.\PhysicalDrive$Number"
+        if ($Number -ge 0 -and $Number -lt 26) { $Names += "/dev/sd$([char](97 + $Number))" }
+    }
+    return $Names
 }
 
-Write-Line 'Disks:'
-foreach ($Disk in @(Get-CimInstance -Namespace root\Microsoft\Windows\Storage -ClassName MSFT_PhysicalDisk)) {
-    $Name = "disk $($Disk.DeviceId) ($($Disk.FriendlyName))"
-    if (-not ((Test-Asked $Name) -or (Test-Asked "$($Disk.DeviceId)") -or (Test-Asked "$($Disk.FriendlyName)"))) { continue }
-    # 0 healthy, 1 warning, 2 unhealthy: MSFT_PhysicalDisk.HealthStatus.
-    switch ([int]$Disk.HealthStatus) {
-        0 { Write-Line "  $(ConvertTo-Shown $Name): healthy" }
-        1 { Add-Problem $Name 'Windows warns of it: copy what matters off it' }
-        2 { Add-Problem $Name 'it fails: copy what matters off it, and replace it' }
-        default { Write-Line "  $(ConvertTo-Shown $Name): its health is not known" }
+# Return the names that a volume goes by; nothing when it has no letter.
+function Get-VolumeNames($Volume) {
+    $Letter = "$($Volume.DriveLetter)".Trim([char]0).TrimEnd(':')
+    if ($Letter -ne '') { return @("${Letter}:", "${Letter}:\") }
+}
+
+# Return the instances of a class; nothing, and why, where they cannot be read.
+function Get-Instances([string]$Namespace, [string]$Class) {
+    try {
+        return Get-CimInstance -Namespace $Namespace -ClassName $Class
+    }
+    catch {
+        Write-Line "  $Class cannot be read: $(ConvertTo-Shown $_.Exception.Message)"
     }
 }
 
-Write-Line 'Volumes:'
-foreach ($Volume in @(Get-CimInstance -Namespace root\Microsoft\Windows\Storage -ClassName MSFT_Volume)) {
-    if ($null -eq $Volume.DriveLetter -or [int]$Volume.DriveLetter -eq 0) { continue }
-    $Name = "$([char]$Volume.DriveLetter):"
-    if (-not (Test-Asked $Name)) { continue }
-    # 0 healthy, 1 scan needed, 2 spot fix needed, 3 full repair needed: MSFT_Volume.HealthStatus.
-    if ([int]$Volume.HealthStatus -eq 0) {
-        Write-Line "  ${Name} healthy"
+# Tell what a disk counted of itself, where it does and an administrator asks.
+function Write-Counters($Disk) {
+    try {
+        $Class = 'MSFT_StorageReliabilityCounter'
+        foreach ($Counter in @(Get-CimAssociatedInstance -InputObject $Disk -Namespace $Storage -ResultClassName $Class)) {
+            $Errors = "$($Counter.ReadErrorsUncorrected) of reading, $($Counter.WriteErrorsUncorrected) of writing"
+            Write-Line "    errors not corrected: $Errors"
+            Write-Line "    worn to $($Counter.Wear) %, $($Counter.Temperature) degrees, on for $($Counter.PowerOnHours) hours"
+        }
     }
-    else {
-        Add-Problem $Name "it needs to be checked: run  chkdsk $Name /scan"
+    catch {
+        Write-Line "    its counters cannot be read: $(ConvertTo-Shown $_.Exception.Message)"
     }
 }
 
-Write-Line 'Errors of disks in the event log of the last week:'
+# Tell of disks that are not healthy.
+function Find-BadDisks($Disks) {
+    Write-Line 'Disks:'
+    foreach ($Disk in $Disks) {
+        $Name = @(Get-DiskNames $Disk)[0]
+        # 0 healthy, 1 warning, 2 unhealthy: MSFT_PhysicalDisk.HealthStatus.
+        switch ("$($Disk.HealthStatus)") {
+            '0' { Write-Line "  $(ConvertTo-Shown $Name): SMART says that it is healthy" }
+            '1' { Add-Problem $Name 'Windows warns of it: copy what matters off it' }
+            '2' { Add-Problem $Name 'it fails: copy what matters off it, and replace it' }
+            default { Write-Line "  $(ConvertTo-Shown $Name): its health is not known" }
+        }
+        Write-Counters $Disk
+    }
+}
+
+# Tell of disks that foretell their own failure, of which a driver may know and the storage of Windows does not.
+function Find-FailingDrives {
+    foreach ($Status in @(Get-Instances 'root\wmi' 'MSStorageDriver_FailurePredictStatus')) {
+        if ($Status.PredictFailure) {
+            Add-Problem "$($Status.InstanceName)" 'SMART foretells that it fails: copy what matters off it, and replace it'
+        }
+    }
+}
+
+# Tell of volumes that are not healthy.
+function Find-BadVolumes($Volumes) {
+    Write-Line 'Volumes:'
+    foreach ($Volume in $Volumes) {
+        $Name = @(Get-VolumeNames $Volume)[0]
+        # 0 healthy, 1 scan needed, 2 spot fix needed, 3 full repair needed: MSFT_Volume.HealthStatus.
+        switch ("$($Volume.HealthStatus)") {
+            '0' { Write-Line "  $Name is healthy" }
+            '1' { Add-Problem $Name "it needs to be looked at: run  chkdsk $Name /scan" }
+            '2' { Add-Problem $Name "it needs a short repair: run  chkdsk $Name /spotfix" }
+            '3' { Add-Problem $Name "it needs a full repair: copy what matters off it, then run  chkdsk $Name /f" }
+            default { Write-Line "  ${Name}: its health is not known" }
+        }
+    }
+}
+
+# Tell of volumes that were not closed well.
+function Find-DirtyVolumes($Wanted) {
+    foreach ($Volume in @(Get-Instances 'root\cimv2' 'Win32_Volume')) {
+        $Names = @(Get-VolumeNames $Volume)
+        if ($Volume.DirtyBitSet -and $Names.Count -gt 0 -and ($Wanted -eq '' -or $Names -contains $Wanted)) {
+            Add-Problem $Names[0] 'it was not closed well: Windows checks it at the next start'
+        }
+    }
+}
+
+# Tell of the last errors and warnings that the drivers of disks and file systems wrote within a week.
+function Find-Errors {
+    Write-Line 'Errors of disks in the event log of the last week:'
+    $Count = 0
+    foreach ($Provider in 'disk', 'Ntfs', 'Microsoft-Windows-Ntfs', 'storahci', 'stornvme') {
+        try {
+            $Filter = @{ LogName = 'System'; ProviderName = $Provider; Level = @(1, 2, 3); StartTime = (Get-Date).AddDays(-7) }
+            foreach ($Entry in @(Get-WinEvent -FilterHashtable $Filter -MaxEvents 20)) {
+                Write-Line "  $($Entry.TimeCreated.ToString('s'))  $Provider $($Entry.Id)  $(ConvertTo-Shown $Entry.Message)"
+                $Count += 1
+            }
+        }
+        catch {
+            # Each has its own query: one that this machine lacks is an error, and so is one with nothing to tell.
+            if ($_.FullyQualifiedErrorId -notmatch 'NoMatching|DontOverlap') {
+                Write-Line "  those of $Provider cannot be read: $(ConvertTo-Shown $_.Exception.Message)"
+            }
+        }
+    }
+    if ($Count -eq 0) { Write-Line '  none' }
+    if ($Count -gt 0) { Add-Problem 'event log' "$Count errors and warnings of disks within a week" }
+}
+
+function Invoke-Fix {
+    Assert-Windows
+    $Disks = @(Get-Instances $Storage 'MSFT_PhysicalDisk')
+    $Volumes = @(Get-Instances $Storage 'MSFT_Volume' | Where-Object -FilterScript { @(Get-VolumeNames $_).Count -gt 0 })
+    $Wanted = $FM_DISK
+    if ($Wanted -ne '') {
+        $OwnDisks = @($Disks | Where-Object -FilterScript { @(Get-DiskNames $_) -contains $Wanted })
+        $OwnVolumes = @($Volumes | Where-Object -FilterScript { @(Get-VolumeNames $_) -contains $Wanted })
+        if ($OwnDisks.Count + $OwnVolumes.Count -eq 0) {
+            Write-Line "No disk and no volume is called $(ConvertTo-Shown $Wanted) here: all of them are looked at."
+            $Wanted = ''
+        }
+        else {
+            $Disks = $OwnDisks
+            $Volumes = $OwnVolumes
+        }
+    }
+    Find-BadDisks $Disks
+    if ($Wanted -eq '') { Find-FailingDrives }
+    Find-BadVolumes $Volumes
+    Find-DirtyVolumes $Wanted
+    Find-Errors
+
+    $Before.Add('problems', $Problems.ToArray())
+    if ($Mode -eq 'verify') {
+        if ($Problems.Count -gt 0) { Complete-Fix 1 'failed' "$($Problems.Count) problems were found" }
+        Complete-Fix 0 'done' 'no problem was found'
+    }
+    if ($Problems.Count -eq 0) { Complete-Fix 0 'nothing' 'no problem was found; this remedy only looks' }
+    Complete-Fix 0 'nothing' "$($Problems.Count) problems were found; this remedy only looks: what to do stands above"
+}
+
+# ---- What every remedy ends with --------------------------------------------------------------------------------
+
 try {
-    $Filter = @{ LogName = 'System'; ProviderName = @('disk', 'Ntfs', 'storahci', 'stornvme'); Level = @(1, 2); StartTime = (Get-Date).AddDays(-7) }
-    $Errors = @(Get-WinEvent -FilterHashtable $Filter -MaxEvents 20)
-    foreach ($Entry in $Errors) { Write-Line "  $($Entry.TimeCreated.ToString('s'))  $(ConvertTo-Shown $Entry.Message)" }
-    Add-Problem 'event log' "$($Errors.Count) errors of disks"
+    $Usage = 'fix.ps1 plan | apply | verify'
+    if ($MayForce) { $Usage = 'fix.ps1 plan | apply [-Force] | verify' }
+    if ($args.Count -gt 0 -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Force -and -not ($MayForce -and $Mode -eq 'apply')) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Mode -eq '') { Invoke-Steps $Usage }
+    Invoke-Fix
 }
 catch {
-    Write-Line '  none'
+    Complete-Fix 1 'failed' "$($_.Exception.Message)"
 }
-
-$Before.Add('problems', $Problems.ToArray())
-if ($Mode -eq 'verify') {
-    if ($Problems.Count -gt 0) { Complete-Fix 1 'failed' "$($Problems.Count) problems were found" }
-    Complete-Fix 0 'done' 'no problem was found'
+finally {
+    # Nothing but Ctrl+C comes here without a result.
+    if (-not $Ended) {
+        Complete-Fix 1 'failed' 'interrupted: what was done until then is logged; verify measures how it stands now'
+    }
 }
-if ($Problems.Count -eq 0) { Complete-Fix 0 'nothing' 'no problem was found; this remedy only looks' }
-Complete-Fix 0 'nothing' "$($Problems.Count) problems were found; this remedy only looks: what to do stands above"

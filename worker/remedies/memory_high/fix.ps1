@@ -3,7 +3,7 @@ param(
     [switch]$Force
 )
 # fleetmedic: values
-# Names what holds the memory, and ends the one process that was named.
+# Names what holds the memory, and ends or restarts the one process that was named.
 #
 #   powershell -File fix.ps1 plan             shows what would be done, and changes nothing
 #   powershell -File fix.ps1 apply [-Force]   does it; -Force stops what does not end when asked
@@ -12,25 +12,31 @@ param(
 # Exit codes: 0 done or nothing to do, 1 failed, 2 bad usage, 3 refused. The last line printed is a JSON object.
 
 $Remedy = 'memory_high'
+$MayForce = $true
 if (-not (Test-Path -Path 'Variable:FM_PID')) { $FM_PID = '' }
 if (-not (Test-Path -Path 'Variable:FM_START_TIME')) { $FM_START_TIME = '' }
+if (-not (Test-Path -Path 'Variable:FM_MEMORY_BYTES')) { $FM_MEMORY_BYTES = '' }
 if (-not (Test-Path -Path 'Variable:FM_ACTION')) { $FM_ACTION = 'report' }
 if (-not (Test-Path -Path 'Variable:FM_DROP_CACHES')) { $FM_DROP_CACHES = 'false' }
 if (-not (Test-Path -Path 'Variable:FM_MINIMUM_MEMORY_PERCENT')) { $FM_MINIMUM_MEMORY_PERCENT = '10' }
 if (-not (Test-Path -Path 'Variable:FM_GRACE_SECONDS')) { $FM_GRACE_SECONDS = '10' }
 
+# ---- What every remedy has: text, the result, the log, its modes ------------------------------------------------
+
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
-# ---- What every remedy has: text, the result, guards ------------------------------------------------------------
-
-$Before = New-Object System.Collections.Specialized.OrderedDictionary
-$After = New-Object System.Collections.Specialized.OrderedDictionary
-$Changed = New-Object System.Collections.ArrayList
+if (-not (Test-Path -Path 'Variable:FM_VERSION')) { $FM_VERSION = '' }
+if (-not (Test-Path -Path 'Variable:FM_EVENT')) { $FM_EVENT = '' }
+if (-not (Test-Path -Path 'Variable:FM_HOST')) { $FM_HOST = '' }
+$Before = [ordered]@{}
+$After = [ordered]@{}
+$Changed = New-Object -TypeName System.Collections.ArrayList
+$Ended = $false
 
 # Return text as one line of printable ASCII, any other character as \uXXXX: names are anybody's.
 function ConvertTo-Shown([string]$Text) {
-    $Shown = New-Object System.Text.StringBuilder
+    $Shown = New-Object -TypeName System.Text.StringBuilder
     foreach ($Character in $Text.ToCharArray()) {
         if ($Shown.Length -ge 200) { break }
         $Code = [int]$Character
@@ -44,186 +50,248 @@ function ConvertTo-Shown([string]$Text) {
     return $Shown.ToString()
 }
 
+function ConvertTo-Kibibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1024)
+}
+
+function ConvertTo-Mebibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1048576)
+}
+
+# Print a line by itself: what a function of PowerShell outputs is what it returns.
 function Write-Line([string]$Text) {
     [Console]::Out.WriteLine($Text)
 }
 
 # End with a code, an outcome and a message; the last line of the output is the result as JSON.
 function Complete-Fix([int]$Code, [string]$Outcome, [string]$Message) {
+    $script:Ended = $true
     $Shown = ConvertTo-Shown $Message
     Write-Line $Shown
-    $Result = New-Object System.Collections.Specialized.OrderedDictionary
-    $Result.Add('remedy', $Remedy)
-    $Result.Add('mode', (ConvertTo-Shown $Mode))
-    $Result.Add('outcome', $Outcome)
-    $Result.Add('exit_code', $Code)
-    $Result.Add('message', $Shown)
-    $Result.Add('before', $Before)
-    $Result.Add('after', $After)
-    $Result.Add('changed', $Changed.ToArray())
+    $Result = [ordered]@{
+        remedy = $Remedy
+        mode = (ConvertTo-Shown $Mode)
+        outcome = $Outcome
+        exit_code = $Code
+        message = $Shown
+        before = $Before
+        after = $After
+        changed = $Changed.ToArray()
+    }
     Write-Line (ConvertTo-Json -InputObject $Result -Compress -Depth 6)
     exit $Code
 }
 
-trap {
-    Complete-Fix 1 'failed' "$($_.Exception.Message)"
+# Write what is done to the event log, with what it answers.
+function Write-Action([string]$Text) {
+    $Shown = ConvertTo-Shown $Text
+    Write-Line $Shown
+    $Answers = $Remedy
+    if ($FM_VERSION -ne '') { $Answers += " $FM_VERSION" }
+    if ($FM_EVENT -ne '') { $Answers += " for event $FM_EVENT" }
+    if ($FM_HOST -ne '') { $Answers += " on $FM_HOST" }
+    $Entry = "Fleetmedic: $(ConvertTo-Shown $Answers): $Shown"
+    # Only an administrator can make a source of events; the other one is there on every Windows.
+    foreach ($Source in 'Fleetmedic', 'Application') {
+        try {
+            [System.Diagnostics.EventLog]::WriteEntry($Source, $Entry)
+            return
+        }
+        catch {
+            continue
+        }
+    }
+    Write-Line '  there is no event log to write that to'
 }
 
 # Return a value as a whole number, or end with 2.
-function Get-WholeNumber([string]$Name, [string]$Text, [int]$Minimum, [int]$Maximum) {
-    $Number = 0
-    $Plain = $Text.Split('.')[0]
-    if (-not [int]::TryParse($Plain, [ref]$Number) -or $Number -lt $Minimum -or $Number -gt $Maximum) {
+function Get-WholeNumber([string]$Name, [string]$Text, [long]$Minimum, [long]$Maximum) {
+    $Number = [long]-1
+    if ($Text -cmatch '\A(0|[1-9][0-9]{0,17})\z') { $Number = [long]$Text }
+    if ($Number -lt $Minimum -or $Number -gt $Maximum) {
         Complete-Fix 2 'usage' "$Name must be a whole number from $Minimum to $Maximum"
     }
     return $Number
 }
 
-# Write what is done to the event log, where it may be written.
-function Write-Action([string]$Text) {
-    Write-Line $Text
-    try {
-        [System.Diagnostics.EventLog]::WriteEntry('Fleetmedic', "${Remedy}: $Text")
-    }
-    catch {
-        Write-Verbose 'the event log has no source Fleetmedic'
+# End with 3 elsewhere than on Windows: PowerShell 7 runs there too.
+function Assert-Windows {
+    if ([Environment]::OSVersion.Platform -ne 'Win32NT') {
+        Complete-Fix 3 'refused' 'this script is for Windows: on Linux and macOS run the one for bash'
     }
 }
 
-# Return a process, or nothing when it is gone.
-function Get-One([int]$Id) {
-    return Get-Process -Id $Id -ErrorAction SilentlyContinue
+function Test-Administrator {
+    $Identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
+    $Principal = New-Object -TypeName System.Security.Principal.WindowsPrincipal -ArgumentList $Identity
+    return $Principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
 }
 
-# Return when a process started, in Unix seconds; -1 where that may not be known.
-function Get-Started($Process) {
-    try {
-        return ([DateTimeOffset]$Process.StartTime).ToUnixTimeSeconds()
-    }
-    catch {
-        return -1
-    }
+# End with a code, after steps that have said by themselves how they ended.
+function Exit-Quietly([int]$Code) {
+    $script:Ended = $true
+    exit $Code
 }
 
-# Say whether there still is a process of this id that started then.
-function Test-Same([int]$Id, [long]$Started) {
-    $Process = Get-One $Id
-    if ($null -eq $Process) { return $false }
-    return [Math]::Abs((Get-Started $Process) - $Started) -le 2
+# On a terminal: plan, ask when there is something to do, apply, verify.
+function Invoke-Steps([string]$Usage) {
+    if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) {
+        Complete-Fix 2 'usage' "without a terminal say what to do: $Usage"
+    }
+    $Shell = (Get-Process -Id $PID).Path
+    $Last = ''
+    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan | ForEach-Object -Process {
+        $Last = "$_"
+        Write-Line $Last
+    }
+    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-Quietly $LASTEXITCODE }
+    $Answer = Read-Host -Prompt 'Do this? [y/N]'
+    if ($Answer -ne 'y' -and $Answer -ne 'yes') { Complete-Fix 0 'nothing' 'nothing was changed: the answer was no' }
+    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
+    if ($LASTEXITCODE -eq 0) { & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify }
+    Exit-Quietly $LASTEXITCODE
 }
 
-# Return the command line and the parent of a process, as Windows has them; nothing when it is gone.
-function Get-Origin([int]$Id) {
-    return Get-CimInstance -ClassName Win32_Process -Filter "ProcessId = $Id" -ErrorAction SilentlyContinue
+# ---- What every remedy has that ends processes ------------------------------------------------------------------
+
+$Epoch = New-Object -TypeName System.DateTime -ArgumentList 1970, 1, 1
+
+$Windows = @('system', 'idle', 'registry', 'secure system', 'memory compression', 'smss', 'csrss', 'wininit', 'services',
+    'lsass', 'lsaiso', 'lsm', 'svchost', 'fontdrvhost', 'msmpeng', 'nissrv', 'mssense', 'wmiprvse', 'spoolsv', 'conhost')
+$Installers = @('trustedinstaller', 'tiworker', 'msiexec', 'wuauclt', 'usoclient', 'mousocoreworker')
+$Desktop = @('winlogon', 'logonui', 'dwm', 'explorer', 'sihost', 'userinit', 'taskhostw', 'ctfmon', 'rdpclip')
+$Databases = @('sqlservr', 'sqlagent', 'msmdsrv', 'mysqld', 'mariadbd', 'postgres', 'mongod', 'mongos', 'oracle', 'tnslsnr',
+    'db2syscs', 'redis-server', 'valkey-server', 'memurai', 'influxd', 'clickhouse', 'etcd', 'memcached')
+$Hosts = @('sshd', 'dockerd', 'com.docker.backend', 'com.docker.service', 'containerd', 'containerd-shim-runhcs-v1',
+    'podman', 'kubelet', 'vmms', 'vmwp', 'vmcompute', 'vmmem', 'vmmemwsl', 'wslservice')
+
+# Return all processes as Windows tells of them, by id.
+function Get-AllProcesses {
+    $All = @{}
+    foreach ($One in Get-CimInstance -ClassName Win32_Process) { $All[[int]$One.ProcessId] = $One }
+    return $All
 }
 
-$System = @('system', 'idle', 'registry', 'secure system', 'memory compression', 'smss', 'csrss', 'wininit', 'services',
-    'lsass', 'lsaiso', 'svchost', 'fontdrvhost', 'msmpeng', 'wmiprvse', 'spoolsv')
-$Desktop = @('winlogon', 'logonui', 'dwm', 'explorer', 'sihost', 'userinit', 'taskhostw', 'rdpclip')
-$Databases = @('sqlservr', 'mysqld', 'mariadbd', 'postgres', 'mongod', 'oracle', 'redis-server', 'memurai', 'influxd')
-$Hosts = @('sshd', 'dockerd', 'com.docker.backend', 'containerd', 'vmms', 'vmwp', 'vmcompute', 'vmmem')
-
-# Return why a process must be left alone; an empty text when it may be touched.
-function Get-Protection($Process) {
-    if ($Process.Id -le 4) { return 'it is the system itself' }
-    $Ancestor = $PID
-    for ($Depth = 0; $Depth -lt 32 -and $Ancestor -gt 4; $Depth++) {
-        if ($Ancestor -eq $Process.Id) { return 'this script runs under it' }
-        $Origin = Get-Origin $Ancestor
-        if ($null -eq $Origin) { break }
-        $Ancestor = [int]$Origin.ParentProcessId
-    }
-    $Name = $Process.ProcessName.ToLowerInvariant()
-    if ($System -contains $Name) { return 'it is part of Windows' }
-    if ($Desktop -contains $Name) { return 'it is the desktop session' }
-    if ($Databases -contains $Name) { return 'it is a database' }
-    if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
-    $Origin = Get-Origin $Process.Id
-    if ($null -ne $Origin -and "$($Origin.CommandLine)" -match '[\\/ ]fleetmedic(\.exe)?[" ]| cli\.main ') {
-        return 'it is part of Fleetmedic'
-    }
-    if ((Get-Started $Process) -lt 0) { return 'this user may not look at it: run this as an administrator' }
-    return ''
+# Return when a process started, in Unix seconds; -1 where Windows does not tell.
+function Get-Started($One) {
+    if ($null -eq $One.CreationDate) { return [long]-1 }
+    return [long][Math]::Floor(($One.CreationDate.ToUniversalTime() - $Epoch).TotalSeconds)
 }
 
-# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
-function Invoke-ApplyEnd([int]$Id, [long]$Started, [int]$Grace) {
-    if (-not (Test-Same $Id $Started)) { return $true }
-    $Process = Get-One $Id
-    $Name = ConvertTo-Shown $Process.ProcessName
-    Write-Action "asking process $Id ($Name) to end"
-    try {
-        [void]$Process.CloseMainWindow()
-    }
-    catch {
-        Write-Line "process $Id cannot be asked: $(ConvertTo-Shown $_.Exception.Message)"
-    }
-    $Deadline = (Get-Date).AddSeconds($Grace)
-    while ((Get-Date) -lt $Deadline) {
-        if (-not (Test-Same $Id $Started)) { return $true }
-        Start-Sleep -Milliseconds 200
-    }
-    if (-not $Force) {
-        Write-Line "process $Id ($Name) did not end within $Grace s: -Force would stop it"
-        return $false
-    }
-    Write-Action "stopping process $Id ($Name)"
-    Stop-Process -Id $Id -Force -ErrorAction SilentlyContinue
-    Start-Sleep -Milliseconds 500
-    return -not (Test-Same $Id $Started)
+# Say whether a process is the one that started then; any is where that is not known.
+function Test-Same($One, [string]$StartTime) {
+    if ($StartTime -eq '') { return $true }
+    return [Math]::Abs((Get-Started $One) - [long]$StartTime) -le 2
 }
 
-# Return the process that is to be ended. Ends the script when it is gone, is another one, or must be left alone.
-function Get-Target([int]$Id, [string]$StartTime) {
-    $Process = Get-One $Id
-    if ($null -eq $Process) { Complete-Fix 0 'nothing' "process $Id has ended by itself" }
-    if ($StartTime -ne '' -and -not (Test-Same $Id ([long]$StartTime.Split('.')[0]))) {
-        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
-    }
-    $Why = Get-Protection $Process
-    if ($Why -ne '') { Complete-Fix 3 'refused' "process $Id ($($Process.ProcessName)) is left alone: $Why" }
+# Return the process of this id that started then, held open so that its id goes to no other one meanwhile; nothing
+# when it is gone or is not this user's to end.
+function Open-Process([int]$Id, [long]$Started) {
+    $Process = Get-Process -Id $Id -ErrorAction SilentlyContinue
+    # A property that may not be read is nothing: PowerShell hides the error.
+    if ($null -eq $Process -or $null -eq $Process.Handle -or $null -eq $Process.StartTime) { return $null }
+    $Seconds = ($Process.StartTime.ToUniversalTime() - $Epoch).TotalSeconds
+    if ([Math]::Abs($Seconds - $Started) -gt 2) { return $null }
     return $Process
 }
 
-if ($args.Count -gt 0 -or ($Force -and $Mode -ne 'apply') -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) {
-    Complete-Fix 2 'usage' 'usage: fix.ps1 plan | apply [-Force] | verify'
+# Return why a process must be left alone; an empty text when it may be touched.
+function Get-Protection($One, $All) {
+    $Id = [int]$One.ProcessId
+    if ($Id -le 4) { return 'it is the system itself' }
+    $Ancestor = $PID
+    for ($Depth = 0; $Depth -lt 64 -and $All.ContainsKey($Ancestor); $Depth++) {
+        if ($Ancestor -eq $Id) { return 'this script runs under it' }
+        $Ancestor = [int]$All[$Ancestor].ParentProcessId
+    }
+    $Name = "$($One.Name)" -replace '\.exe\z', ''
+    if ($Windows -contains $Name) { return 'it is part of Windows' }
+    if ($Installers -contains $Name) { return 'it installs software, which must not stop half-way' }
+    if ($Desktop -contains $Name) { return 'it is the desktop session' }
+    if ($Databases -contains $Name) { return 'it is a database' }
+    if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
+    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.main(\s|\z)|celery.*fleetmedic') {
+        return 'it is part of Fleetmedic'
+    }
+    if ($null -eq (Open-Process $Id (Get-Started $One))) { return 'this user may not end it: run this as an administrator' }
+    return ''
 }
-if ($Mode -eq '') {
-    if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) {
-        Complete-Fix 2 'usage' 'without a terminal say what to do: plan | apply | verify'
+
+# Return the process that was named. Ends the script when it is gone, is another one, or must be left alone.
+function Get-Target([int]$Id, [string]$StartTime, $All) {
+    if (-not $All.ContainsKey($Id)) { Complete-Fix 0 'nothing' "process $Id has ended by itself" }
+    $One = $All[$Id]
+    if (-not (Test-Same $One $StartTime)) {
+        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
     }
-    $Shell = (Get-Process -Id $PID).Path
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    $Answer = Read-Host 'Do this? [y/N]'
-    if ($Answer -ne 'y' -and $Answer -ne 'yes') {
-        Write-Line 'Nothing was changed.'
-        exit 0
+    $Why = Get-Protection $One $All
+    if ($Why -ne '') { Complete-Fix 3 'refused' "process $Id ($($One.Name)) is left alone: $Why" }
+    return $One
+}
+
+# Tell how a process would be ended.
+function Write-EndPlan($One, [int]$Grace) {
+    $Id = [int]$One.ProcessId
+    $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
+    $Process = Open-Process $Id (Get-Started $One)
+    if ($null -ne $Process -and $Process.MainWindowHandle -ne [IntPtr]::Zero) {
+        Write-Line "Would ask $Shown to end by closing its window, and wait $Grace s for it."
     }
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify
-    exit $LASTEXITCODE
+    else {
+        Write-Line "Would ask $Shown to end, but it has no window to close: only -Force would end it."
+    }
+    foreach ($Service in @(Get-CimInstance -ClassName Win32_Service -Filter "ProcessId = $Id")) {
+        Write-Line "  it runs the service $(ConvertTo-Shown $Service.Name), which Windows may start again"
+    }
+}
+
+# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
+function Invoke-ApplyEnd($One, [int]$Grace) {
+    $Id = [int]$One.ProcessId
+    $Process = Open-Process $Id (Get-Started $One)
+    if ($null -eq $Process) { return $true }
+    $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
+    Write-Action "asking $Shown to end"
+    $Asked = $false
+    try {
+        $Asked = $Process.CloseMainWindow()
+    }
+    catch {
+        Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
+    }
+    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace; $Waited++) {
+        if ($Process.WaitForExit(200)) { return $true }
+    }
+    if ($Process.HasExited) { return $true }
+    $What = 'has no window that could be asked to close'
+    if ($Asked) { $What = "did not end within $Grace s" }
+    if (-not $Force) {
+        Write-Line "$Shown ${What}: -Force would stop it"
+        return $false
+    }
+    Write-Action "stopping $Shown, which $What"
+    try {
+        $Process.Kill()
+    }
+    catch {
+        Write-Line "  not stopped: $(ConvertTo-Shown $_.Exception.Message)"
+    }
+    return $Process.WaitForExit(5000)
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
 
-$Minimum = Get-WholeNumber 'minimum_memory_percent' $FM_MINIMUM_MEMORY_PERCENT 1 100
-$Grace = Get-WholeNumber 'grace_seconds' $FM_GRACE_SECONDS 1 300
-$Id = 0
-if ($FM_PID -ne '') { $Id = Get-WholeNumber 'pid' $FM_PID 2 4194304 }
-if (@('report', 'terminate') -notcontains $FM_ACTION) { Complete-Fix 2 'usage' 'action must be report or terminate' }
-if (@('true', 'false') -notcontains $FM_DROP_CACHES) { Complete-Fix 2 'usage' 'drop_caches must be true or false' }
-if ($FM_ACTION -eq 'terminate' -and $Id -eq 0) {
-    Complete-Fix 2 'usage' 'pid is needed to end a process: a whole number from 2 to 4194304'
-}
-if ($FM_DROP_CACHES -eq 'true') { Complete-Fix 3 'refused' 'caches can be dropped on Linux only' }
 $LimitPercent = 90
 
-# Return the memory of this machine: total and available, in KiB.
+# Return the memory of this machine, total and available, and what may be committed and is not yet, all in bytes.
 function Get-Memory {
     $Machine = Get-CimInstance -ClassName Win32_OperatingSystem
-    return @{ total = [long]$Machine.TotalVisibleMemorySize; available = [long]$Machine.FreePhysicalMemory }
+    return @{
+        total = 1024 * [long]$Machine.TotalVisibleMemorySize
+        available = 1024 * [long]$Machine.FreePhysicalMemory
+        commit_total = 1024 * [long]$Machine.TotalVirtualMemorySize
+        commit_available = 1024 * [long]$Machine.FreeVirtualMemory
+    }
 }
 
 function Get-MemoryPercent {
@@ -231,46 +299,166 @@ function Get-MemoryPercent {
     return [int][Math]::Floor(100 * ($Memory['total'] - $Memory['available']) / $Memory['total'])
 }
 
-$TotalKib = (Get-Memory)['total']
-$Used = Get-MemoryPercent
-$Before.Add('memory_percent', $Used)
+# Tell of the page file and of what Windows may still promise: it is out of memory when that is used up.
+function Write-Swap($Memory) {
+    $Committed = ConvertTo-Mebibytes ($Memory['commit_total'] - $Memory['commit_available'])
+    $MayBe = ConvertTo-Mebibytes $Memory['commit_total']
+    Write-Line "$Committed MiB are committed, of $MayBe MiB that may be with the page files."
+    $PageFiles = @(Get-CimInstance -ClassName Win32_PageFileUsage)
+    if ($PageFiles.Count -eq 0) { Write-Line 'There is no page file.' }
+    foreach ($PageFile in $PageFiles) {
+        Write-Line "The page file is used at $($PageFile.CurrentUsage) MiB of $($PageFile.AllocatedBaseSize) MiB."
+    }
+    $Key = 'HKLM:\SYSTEM\CurrentControlSet\Control'
+    if ($null -ne (Get-ItemProperty -LiteralPath $Key -Name ContainerType -ErrorAction SilentlyContinue)) {
+        Write-Line 'This is a container: a limit of its own is not told here, and may be lower.'
+    }
+}
 
-# End the process and tell what that gave.
-function Invoke-Apply($Process) {
-    $Name = ConvertTo-Shown $Process.ProcessName
-    $Gone = Invoke-ApplyEnd $Process.Id (Get-Started $Process) $Grace
+# Return the one service that a process runs. Ends the script when there is none, or when there are others beside it.
+function Get-OwnService($One) {
+    $Services = @(Get-CimInstance -ClassName Win32_Service -Filter "ProcessId = $($One.ProcessId)")
+    if ($Services.Count -eq 0) {
+        Complete-Fix 3 'refused' "process $($One.ProcessId) runs no service: with the action terminate it would be ended"
+    }
+    $Name = $Services[0].Name
+    if ($Services.Count -gt 1) { Complete-Fix 3 'refused' "process $($One.ProcessId) runs other services beside $Name" }
+    $Others = @((Get-Service -Name $Name).DependentServices | Where-Object -FilterScript { "$($_.Status)" -ne 'Stopped' })
+    if ($Others.Count -gt 0) {
+        Complete-Fix 3 'refused' "service $Name is left alone: it would stop $($Others[0].ServiceName), which runs"
+    }
+    return $Name
+}
+
+# Restart a service, and note what it was done for. Returns whether its old process is gone and it runs.
+function Invoke-ApplyRestart([string]$Name, $One, [int]$Grace) {
+    Write-Action "restarting service $Name, which process $($One.ProcessId) ($($One.Name)) runs"
+    $Patience = [TimeSpan]::FromSeconds($Grace)
+    try {
+        $Service = Get-Service -Name $Name
+        $Service.Stop()
+        $Service.WaitForStatus('Stopped', $Patience)
+        $Service.Start()
+        $Service.WaitForStatus('Running', $Patience)
+    }
+    catch {
+        $Cause = $_.Exception.GetBaseException()
+        Write-Line "  $(ConvertTo-Shown $Cause.Message)"
+        return $false
+    }
+    $Id = [int]$One.ProcessId
+    [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'restart'; service = $Name })
+    return $null -eq (Open-Process $Id (Get-Started $One))
+}
+
+# End the process, or restart the service that it runs, and tell what that gave.
+function Invoke-Apply($One, [string]$Service, [int]$Grace) {
+    $Id = [int]$One.ProcessId
+    if ($Service -ne '') {
+        $Failed = "service $Service was not restarted"
+        $Worked = Invoke-ApplyRestart $Service $One $Grace
+    }
+    else {
+        $Failed = "process $Id did not end"
+        $Worked = Invoke-ApplyEnd $One $Grace
+    }
     $Now = Get-MemoryPercent
     $After.Add('memory_percent', $Now)
-    if (-not $Gone) { Complete-Fix 1 'failed' "process $($Process.Id) did not end; memory is now used at $Now %" }
-    [void]$Changed.Add(@{ pid = $Process.Id; name = $Name; action = 'end' })
-    Complete-Fix 0 'done' "process $($Process.Id) has ended; memory is now used at $Now %"
+    if (-not $Worked) { Complete-Fix 1 'failed' "$Failed; memory is now used at $Now %" }
+    if ($Service -eq '') { [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'end' }) }
+    Complete-Fix 0 'done' "done; memory is now used at $Now %"
 }
 
-Write-Line "Memory is used at $Used % of $([int]($TotalKib / 1024)) MiB. The biggest processes:"
-$Rows = New-Object System.Collections.ArrayList
-foreach ($Process in @(Get-Process | Sort-Object -Property WorkingSet64 -Descending | Select-Object -First 10)) {
-    $Percent = [int][Math]::Floor(100 * ($Process.WorkingSet64 / 1024) / $TotalKib)
-    $Name = ConvertTo-Shown $Process.ProcessName
-    Write-Line "  $([int]($Process.WorkingSet64 / 1048576)) MiB  $Percent %  pid $($Process.Id)  $Name"
-    [void]$Rows.Add(@{ pid = $Process.Id; name = $Name; memory_percent = $Percent })
-}
-$Before.Add('processes', $Rows.ToArray())
-foreach ($PageFile in @(Get-CimInstance -ClassName Win32_PageFileUsage)) {
-    Write-Line "The page file is used at $($PageFile.CurrentUsage) MiB of $($PageFile.AllocatedBaseSize) MiB."
+function Invoke-Fix {
+    $Id = 0
+    if ($FM_PID -ne '') { $Id = [int](Get-WholeNumber 'pid' $FM_PID 2 4194304) }
+    $StartTime = $FM_START_TIME.Split('.')[0]
+    if ($StartTime -ne '') { [void](Get-WholeNumber 'start_time' $StartTime 0 253402300799) }
+    $Then = [long]-1
+    if ($FM_MEMORY_BYTES -ne '') {
+        $Then = Get-WholeNumber 'memory_bytes' ($FM_MEMORY_BYTES.Split('.')[0]) 0 1000000000000000
+    }
+    $Minimum = [int](Get-WholeNumber 'minimum_memory_percent' ($FM_MINIMUM_MEMORY_PERCENT.Split('.')[0]) 1 100)
+    $Grace = [int](Get-WholeNumber 'grace_seconds' $FM_GRACE_SECONDS 1 300)
+    if (@('report', 'terminate', 'restart') -cnotcontains $FM_ACTION) {
+        Complete-Fix 2 'usage' 'action must be report, terminate or restart'
+    }
+    if (@('true', 'false') -cnotcontains $FM_DROP_CACHES) { Complete-Fix 2 'usage' 'drop_caches must be true or false' }
+    if ($FM_ACTION -ne 'report' -and $Id -eq 0) {
+        Complete-Fix 2 'usage' "pid is needed to $FM_ACTION a process: a whole number from 2 to 4194304"
+    }
+    Assert-Windows
+
+    $Memory = Get-Memory
+    $Used = Get-MemoryPercent
+    $All = Get-AllProcesses
+    $Before.Add('memory_percent', $Used)
+    $Before.Add('total_kib', [long]($Memory['total'] / 1024))
+    Write-Line "Memory is used at $Used % of $(ConvertTo-Mebibytes $Memory['total']) MiB. The biggest processes:"
+    $Rows = New-Object -TypeName System.Collections.ArrayList
+    foreach ($One in @($All.Values | Sort-Object -Property WorkingSetSize -Descending | Select-Object -First 10)) {
+        $Percent = [int][Math]::Floor(100 * $One.WorkingSetSize / $Memory['total'])
+        $Name = ConvertTo-Shown $One.Name
+        $Command = ConvertTo-Shown $One.CommandLine
+        Write-Line "  $(ConvertTo-Mebibytes $One.WorkingSetSize) MiB  $Percent %  pid $($One.ProcessId)  $Name  $Command"
+        [void]$Rows.Add([ordered]@{
+            pid = [int]$One.ProcessId; name = $Name; memory_percent = $Percent
+            memory_kib = (ConvertTo-Kibibytes $One.WorkingSetSize)
+        })
+    }
+    $Before.Add('processes', $Rows.ToArray())
+    Write-Swap $Memory
+    if ($Then -ge 0 -and $All.ContainsKey($Id) -and (Test-Same $All[$Id] $StartTime)) {
+        $Held = ConvertTo-Mebibytes $All[$Id].WorkingSetSize
+        Write-Line "Process $Id held $(ConvertTo-Mebibytes $Then) MiB when the event opened, and holds $Held MiB now."
+    }
+
+    if ($Mode -eq 'verify') {
+        if ($Used -gt $LimitPercent) { Complete-Fix 1 'failed' "memory is still used at $Used %, above $LimitPercent %" }
+        Complete-Fix 0 'done' "memory is used at $Used %, not above $LimitPercent %"
+    }
+    if ($FM_DROP_CACHES -eq 'true') {
+        Complete-Fix 3 'refused' 'caches can be dropped on Linux only: Windows counts its cache as available already'
+    }
+    if ($FM_ACTION -eq 'report') {
+        Complete-Fix 0 'nothing' 'this is a report: with the action terminate or restart, and a pid, it would free memory'
+    }
+    $Target = Get-Target $Id $StartTime $All
+    $Own = [int][Math]::Floor(100 * $Target.WorkingSetSize / $Memory['total'])
+    if ($Own -lt $Minimum) { Complete-Fix 0 'nothing' "process $Id holds $Own % of the memory, which is below $Minimum %" }
+    $Service = ''
+    if ($FM_ACTION -eq 'restart') { $Service = Get-OwnService $Target }
+    if ($Service -ne '' -and -not (Test-Administrator)) {
+        Complete-Fix 3 'refused' 'a service can be restarted by an administrator only'
+    }
+    if ($Mode -eq 'plan') {
+        if ($Service -eq '') {
+            Write-EndPlan $Target $Grace
+        }
+        else {
+            Write-Line "Would restart service $Service, which process $Id ($(ConvertTo-Shown $Target.Name)) runs."
+        }
+        Complete-Fix 0 'planned' 'nothing was changed'
+    }
+    Invoke-Apply $Target $Service $Grace
 }
 
-if ($Mode -eq 'verify') {
-    if ($Used -gt $LimitPercent) { Complete-Fix 1 'failed' "memory is still used at $Used %, above $LimitPercent %" }
-    Complete-Fix 0 'done' "memory is used at $Used %, not above $LimitPercent %"
+# ---- What every remedy ends with --------------------------------------------------------------------------------
+
+try {
+    $Usage = 'fix.ps1 plan | apply | verify'
+    if ($MayForce) { $Usage = 'fix.ps1 plan | apply [-Force] | verify' }
+    if ($args.Count -gt 0 -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Force -and -not ($MayForce -and $Mode -eq 'apply')) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Mode -eq '') { Invoke-Steps $Usage }
+    Invoke-Fix
 }
-if ($FM_ACTION -eq 'report') {
-    Complete-Fix 0 'nothing' 'only a report was asked for: name a process with pid and action=terminate to end it'
+catch {
+    Complete-Fix 1 'failed' "$($_.Exception.Message)"
 }
-$Target = Get-Target $Id $FM_START_TIME
-$Own = [int][Math]::Floor(100 * ($Target.WorkingSet64 / 1024) / $TotalKib)
-if ($Own -lt $Minimum) { Complete-Fix 0 'nothing' "process $Id holds $Own % of the memory, which is below $Minimum %" }
-if ($Mode -eq 'plan') {
-    Write-Line "Would ask process $Id ($(ConvertTo-Shown $Target.ProcessName)) to end, and wait $Grace s for it."
-    Complete-Fix 0 'planned' 'nothing was changed'
+finally {
+    # Nothing but Ctrl+C comes here without a result.
+    if (-not $Ended) {
+        Complete-Fix 1 'failed' 'interrupted: what was done until then is logged; verify measures how it stands now'
+    }
 }
-Invoke-Apply $Target

@@ -12,22 +12,28 @@ param(
 # Exit codes: 0 done or nothing to do, 1 failed, 2 bad usage, 3 refused. The last line printed is a JSON object.
 
 $Remedy = 'process_memory_high'
+$MayForce = $true
 if (-not (Test-Path -Path 'Variable:FM_PID')) { $FM_PID = '' }
 if (-not (Test-Path -Path 'Variable:FM_START_TIME')) { $FM_START_TIME = '' }
+if (-not (Test-Path -Path 'Variable:FM_MEMORY_BYTES')) { $FM_MEMORY_BYTES = '' }
 if (-not (Test-Path -Path 'Variable:FM_GRACE_SECONDS')) { $FM_GRACE_SECONDS = '10' }
+
+# ---- What every remedy has: text, the result, the log, its modes ------------------------------------------------
 
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
-# ---- What every remedy has: text, the result, guards ------------------------------------------------------------
-
-$Before = New-Object System.Collections.Specialized.OrderedDictionary
-$After = New-Object System.Collections.Specialized.OrderedDictionary
-$Changed = New-Object System.Collections.ArrayList
+if (-not (Test-Path -Path 'Variable:FM_VERSION')) { $FM_VERSION = '' }
+if (-not (Test-Path -Path 'Variable:FM_EVENT')) { $FM_EVENT = '' }
+if (-not (Test-Path -Path 'Variable:FM_HOST')) { $FM_HOST = '' }
+$Before = [ordered]@{}
+$After = [ordered]@{}
+$Changed = New-Object -TypeName System.Collections.ArrayList
+$Ended = $false
 
 # Return text as one line of printable ASCII, any other character as \uXXXX: names are anybody's.
 function ConvertTo-Shown([string]$Text) {
-    $Shown = New-Object System.Text.StringBuilder
+    $Shown = New-Object -TypeName System.Text.StringBuilder
     foreach ($Character in $Text.ToCharArray()) {
         if ($Shown.Length -ge 200) { break }
         $Code = [int]$Character
@@ -41,178 +47,243 @@ function ConvertTo-Shown([string]$Text) {
     return $Shown.ToString()
 }
 
+function ConvertTo-Kibibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1024)
+}
+
+function ConvertTo-Mebibytes([long]$Bytes) {
+    return [long][Math]::Floor($Bytes / 1048576)
+}
+
+# Print a line by itself: what a function of PowerShell outputs is what it returns.
 function Write-Line([string]$Text) {
     [Console]::Out.WriteLine($Text)
 }
 
 # End with a code, an outcome and a message; the last line of the output is the result as JSON.
 function Complete-Fix([int]$Code, [string]$Outcome, [string]$Message) {
+    $script:Ended = $true
     $Shown = ConvertTo-Shown $Message
     Write-Line $Shown
-    $Result = New-Object System.Collections.Specialized.OrderedDictionary
-    $Result.Add('remedy', $Remedy)
-    $Result.Add('mode', (ConvertTo-Shown $Mode))
-    $Result.Add('outcome', $Outcome)
-    $Result.Add('exit_code', $Code)
-    $Result.Add('message', $Shown)
-    $Result.Add('before', $Before)
-    $Result.Add('after', $After)
-    $Result.Add('changed', $Changed.ToArray())
+    $Result = [ordered]@{
+        remedy = $Remedy
+        mode = (ConvertTo-Shown $Mode)
+        outcome = $Outcome
+        exit_code = $Code
+        message = $Shown
+        before = $Before
+        after = $After
+        changed = $Changed.ToArray()
+    }
     Write-Line (ConvertTo-Json -InputObject $Result -Compress -Depth 6)
     exit $Code
 }
 
-trap {
-    Complete-Fix 1 'failed' "$($_.Exception.Message)"
+# Write what is done to the event log, with what it answers.
+function Write-Action([string]$Text) {
+    $Shown = ConvertTo-Shown $Text
+    Write-Line $Shown
+    $Answers = $Remedy
+    if ($FM_VERSION -ne '') { $Answers += " $FM_VERSION" }
+    if ($FM_EVENT -ne '') { $Answers += " for event $FM_EVENT" }
+    if ($FM_HOST -ne '') { $Answers += " on $FM_HOST" }
+    $Entry = "Fleetmedic: $(ConvertTo-Shown $Answers): $Shown"
+    # Only an administrator can make a source of events; the other one is there on every Windows.
+    foreach ($Source in 'Fleetmedic', 'Application') {
+        try {
+            [System.Diagnostics.EventLog]::WriteEntry($Source, $Entry)
+            return
+        }
+        catch {
+            continue
+        }
+    }
+    Write-Line '  there is no event log to write that to'
 }
 
 # Return a value as a whole number, or end with 2.
-function Get-WholeNumber([string]$Name, [string]$Text, [int]$Minimum, [int]$Maximum) {
-    $Number = 0
-    $Plain = $Text.Split('.')[0]
-    if (-not [int]::TryParse($Plain, [ref]$Number) -or $Number -lt $Minimum -or $Number -gt $Maximum) {
+function Get-WholeNumber([string]$Name, [string]$Text, [long]$Minimum, [long]$Maximum) {
+    $Number = [long]-1
+    if ($Text -cmatch '\A(0|[1-9][0-9]{0,17})\z') { $Number = [long]$Text }
+    if ($Number -lt $Minimum -or $Number -gt $Maximum) {
         Complete-Fix 2 'usage' "$Name must be a whole number from $Minimum to $Maximum"
     }
     return $Number
 }
 
-# Write what is done to the event log, where it may be written.
-function Write-Action([string]$Text) {
-    Write-Line $Text
-    try {
-        [System.Diagnostics.EventLog]::WriteEntry('Fleetmedic', "${Remedy}: $Text")
-    }
-    catch {
-        Write-Verbose 'the event log has no source Fleetmedic'
+# End with 3 elsewhere than on Windows: PowerShell 7 runs there too.
+function Assert-Windows {
+    if ([Environment]::OSVersion.Platform -ne 'Win32NT') {
+        Complete-Fix 3 'refused' 'this script is for Windows: on Linux and macOS run the one for bash'
     }
 }
 
-# Return a process, or nothing when it is gone.
-function Get-One([int]$Id) {
-    return Get-Process -Id $Id -ErrorAction SilentlyContinue
+function Test-Administrator {
+    $Identity = [System.Security.Principal.WindowsIdentity]::GetCurrent()
+    $Principal = New-Object -TypeName System.Security.Principal.WindowsPrincipal -ArgumentList $Identity
+    return $Principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
 }
 
-# Return when a process started, in Unix seconds; -1 where that may not be known.
-function Get-Started($Process) {
-    try {
-        return ([DateTimeOffset]$Process.StartTime).ToUnixTimeSeconds()
-    }
-    catch {
-        return -1
-    }
+# End with a code, after steps that have said by themselves how they ended.
+function Exit-Quietly([int]$Code) {
+    $script:Ended = $true
+    exit $Code
 }
 
-# Say whether there still is a process of this id that started then.
-function Test-Same([int]$Id, [long]$Started) {
-    $Process = Get-One $Id
-    if ($null -eq $Process) { return $false }
-    return [Math]::Abs((Get-Started $Process) - $Started) -le 2
+# On a terminal: plan, ask when there is something to do, apply, verify.
+function Invoke-Steps([string]$Usage) {
+    if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) {
+        Complete-Fix 2 'usage' "without a terminal say what to do: $Usage"
+    }
+    $Shell = (Get-Process -Id $PID).Path
+    $Last = ''
+    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan | ForEach-Object -Process {
+        $Last = "$_"
+        Write-Line $Last
+    }
+    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-Quietly $LASTEXITCODE }
+    $Answer = Read-Host -Prompt 'Do this? [y/N]'
+    if ($Answer -ne 'y' -and $Answer -ne 'yes') { Complete-Fix 0 'nothing' 'nothing was changed: the answer was no' }
+    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
+    if ($LASTEXITCODE -eq 0) { & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify }
+    Exit-Quietly $LASTEXITCODE
 }
 
-# Return the command line and the parent of a process, as Windows has them; nothing when it is gone.
-function Get-Origin([int]$Id) {
-    return Get-CimInstance -ClassName Win32_Process -Filter "ProcessId = $Id" -ErrorAction SilentlyContinue
+# ---- What every remedy has that ends processes ------------------------------------------------------------------
+
+$Epoch = New-Object -TypeName System.DateTime -ArgumentList 1970, 1, 1
+
+$Windows = @('system', 'idle', 'registry', 'secure system', 'memory compression', 'smss', 'csrss', 'wininit', 'services',
+    'lsass', 'lsaiso', 'lsm', 'svchost', 'fontdrvhost', 'msmpeng', 'nissrv', 'mssense', 'wmiprvse', 'spoolsv', 'conhost')
+$Installers = @('trustedinstaller', 'tiworker', 'msiexec', 'wuauclt', 'usoclient', 'mousocoreworker')
+$Desktop = @('winlogon', 'logonui', 'dwm', 'explorer', 'sihost', 'userinit', 'taskhostw', 'ctfmon', 'rdpclip')
+$Databases = @('sqlservr', 'sqlagent', 'msmdsrv', 'mysqld', 'mariadbd', 'postgres', 'mongod', 'mongos', 'oracle', 'tnslsnr',
+    'db2syscs', 'redis-server', 'valkey-server', 'memurai', 'influxd', 'clickhouse', 'etcd', 'memcached')
+$Hosts = @('sshd', 'dockerd', 'com.docker.backend', 'com.docker.service', 'containerd', 'containerd-shim-runhcs-v1',
+    'podman', 'kubelet', 'vmms', 'vmwp', 'vmcompute', 'vmmem', 'vmmemwsl', 'wslservice')
+
+# Return all processes as Windows tells of them, by id.
+function Get-AllProcesses {
+    $All = @{}
+    foreach ($One in Get-CimInstance -ClassName Win32_Process) { $All[[int]$One.ProcessId] = $One }
+    return $All
 }
 
-$System = @('system', 'idle', 'registry', 'secure system', 'memory compression', 'smss', 'csrss', 'wininit', 'services',
-    'lsass', 'lsaiso', 'svchost', 'fontdrvhost', 'msmpeng', 'wmiprvse', 'spoolsv')
-$Desktop = @('winlogon', 'logonui', 'dwm', 'explorer', 'sihost', 'userinit', 'taskhostw', 'rdpclip')
-$Databases = @('sqlservr', 'mysqld', 'mariadbd', 'postgres', 'mongod', 'oracle', 'redis-server', 'memurai', 'influxd')
-$Hosts = @('sshd', 'dockerd', 'com.docker.backend', 'containerd', 'vmms', 'vmwp', 'vmcompute', 'vmmem')
-
-# Return why a process must be left alone; an empty text when it may be touched.
-function Get-Protection($Process) {
-    if ($Process.Id -le 4) { return 'it is the system itself' }
-    $Ancestor = $PID
-    for ($Depth = 0; $Depth -lt 32 -and $Ancestor -gt 4; $Depth++) {
-        if ($Ancestor -eq $Process.Id) { return 'this script runs under it' }
-        $Origin = Get-Origin $Ancestor
-        if ($null -eq $Origin) { break }
-        $Ancestor = [int]$Origin.ParentProcessId
-    }
-    $Name = $Process.ProcessName.ToLowerInvariant()
-    if ($System -contains $Name) { return 'it is part of Windows' }
-    if ($Desktop -contains $Name) { return 'it is the desktop session' }
-    if ($Databases -contains $Name) { return 'it is a database' }
-    if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
-    $Origin = Get-Origin $Process.Id
-    if ($null -ne $Origin -and "$($Origin.CommandLine)" -match '[\\/ ]fleetmedic(\.exe)?[" ]| cli\.main ') {
-        return 'it is part of Fleetmedic'
-    }
-    if ((Get-Started $Process) -lt 0) { return 'this user may not look at it: run this as an administrator' }
-    return ''
+# Return when a process started, in Unix seconds; -1 where Windows does not tell.
+function Get-Started($One) {
+    if ($null -eq $One.CreationDate) { return [long]-1 }
+    return [long][Math]::Floor(($One.CreationDate.ToUniversalTime() - $Epoch).TotalSeconds)
 }
 
-# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
-function Invoke-ApplyEnd([int]$Id, [long]$Started, [int]$Grace) {
-    if (-not (Test-Same $Id $Started)) { return $true }
-    $Process = Get-One $Id
-    $Name = ConvertTo-Shown $Process.ProcessName
-    Write-Action "asking process $Id ($Name) to end"
-    try {
-        [void]$Process.CloseMainWindow()
-    }
-    catch {
-        Write-Line "process $Id cannot be asked: $(ConvertTo-Shown $_.Exception.Message)"
-    }
-    $Deadline = (Get-Date).AddSeconds($Grace)
-    while ((Get-Date) -lt $Deadline) {
-        if (-not (Test-Same $Id $Started)) { return $true }
-        Start-Sleep -Milliseconds 200
-    }
-    if (-not $Force) {
-        Write-Line "process $Id ($Name) did not end within $Grace s: -Force would stop it"
-        return $false
-    }
-    Write-Action "stopping process $Id ($Name)"
-    Stop-Process -Id $Id -Force -ErrorAction SilentlyContinue
-    Start-Sleep -Milliseconds 500
-    return -not (Test-Same $Id $Started)
+# Say whether a process is the one that started then; any is where that is not known.
+function Test-Same($One, [string]$StartTime) {
+    if ($StartTime -eq '') { return $true }
+    return [Math]::Abs((Get-Started $One) - [long]$StartTime) -le 2
 }
 
-# Return the process that is to be ended. Ends the script when it is gone, is another one, or must be left alone.
-function Get-Target([int]$Id, [string]$StartTime) {
-    $Process = Get-One $Id
-    if ($null -eq $Process) { Complete-Fix 0 'nothing' "process $Id has ended by itself" }
-    if ($StartTime -ne '' -and -not (Test-Same $Id ([long]$StartTime.Split('.')[0]))) {
-        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
-    }
-    $Why = Get-Protection $Process
-    if ($Why -ne '') { Complete-Fix 3 'refused' "process $Id ($($Process.ProcessName)) is left alone: $Why" }
+# Return the process of this id that started then, held open so that its id goes to no other one meanwhile; nothing
+# when it is gone or is not this user's to end.
+function Open-Process([int]$Id, [long]$Started) {
+    $Process = Get-Process -Id $Id -ErrorAction SilentlyContinue
+    # A property that may not be read is nothing: PowerShell hides the error.
+    if ($null -eq $Process -or $null -eq $Process.Handle -or $null -eq $Process.StartTime) { return $null }
+    $Seconds = ($Process.StartTime.ToUniversalTime() - $Epoch).TotalSeconds
+    if ([Math]::Abs($Seconds - $Started) -gt 2) { return $null }
     return $Process
 }
 
-if ($args.Count -gt 0 -or ($Force -and $Mode -ne 'apply') -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) {
-    Complete-Fix 2 'usage' 'usage: fix.ps1 plan | apply [-Force] | verify'
+# Return why a process must be left alone; an empty text when it may be touched.
+function Get-Protection($One, $All) {
+    $Id = [int]$One.ProcessId
+    if ($Id -le 4) { return 'it is the system itself' }
+    $Ancestor = $PID
+    for ($Depth = 0; $Depth -lt 64 -and $All.ContainsKey($Ancestor); $Depth++) {
+        if ($Ancestor -eq $Id) { return 'this script runs under it' }
+        $Ancestor = [int]$All[$Ancestor].ParentProcessId
+    }
+    $Name = "$($One.Name)" -replace '\.exe\z', ''
+    if ($Windows -contains $Name) { return 'it is part of Windows' }
+    if ($Installers -contains $Name) { return 'it installs software, which must not stop half-way' }
+    if ($Desktop -contains $Name) { return 'it is the desktop session' }
+    if ($Databases -contains $Name) { return 'it is a database' }
+    if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
+    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.main(\s|\z)|celery.*fleetmedic') {
+        return 'it is part of Fleetmedic'
+    }
+    if ($null -eq (Open-Process $Id (Get-Started $One))) { return 'this user may not end it: run this as an administrator' }
+    return ''
 }
-if ($Mode -eq '') {
-    if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) {
-        Complete-Fix 2 'usage' 'without a terminal say what to do: plan | apply | verify'
+
+# Return the process that was named. Ends the script when it is gone, is another one, or must be left alone.
+function Get-Target([int]$Id, [string]$StartTime, $All) {
+    if (-not $All.ContainsKey($Id)) { Complete-Fix 0 'nothing' "process $Id has ended by itself" }
+    $One = $All[$Id]
+    if (-not (Test-Same $One $StartTime)) {
+        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
     }
-    $Shell = (Get-Process -Id $PID).Path
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath plan
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    $Answer = Read-Host 'Do this? [y/N]'
-    if ($Answer -ne 'y' -and $Answer -ne 'yes') {
-        Write-Line 'Nothing was changed.'
-        exit 0
+    $Why = Get-Protection $One $All
+    if ($Why -ne '') { Complete-Fix 3 'refused' "process $Id ($($One.Name)) is left alone: $Why" }
+    return $One
+}
+
+# Tell how a process would be ended.
+function Write-EndPlan($One, [int]$Grace) {
+    $Id = [int]$One.ProcessId
+    $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
+    $Process = Open-Process $Id (Get-Started $One)
+    if ($null -ne $Process -and $Process.MainWindowHandle -ne [IntPtr]::Zero) {
+        Write-Line "Would ask $Shown to end by closing its window, and wait $Grace s for it."
     }
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
-    if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-    & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify
-    exit $LASTEXITCODE
+    else {
+        Write-Line "Would ask $Shown to end, but it has no window to close: only -Force would end it."
+    }
+    foreach ($Service in @(Get-CimInstance -ClassName Win32_Service -Filter "ProcessId = $Id")) {
+        Write-Line "  it runs the service $(ConvertTo-Shown $Service.Name), which Windows may start again"
+    }
+}
+
+# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
+function Invoke-ApplyEnd($One, [int]$Grace) {
+    $Id = [int]$One.ProcessId
+    $Process = Open-Process $Id (Get-Started $One)
+    if ($null -eq $Process) { return $true }
+    $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
+    Write-Action "asking $Shown to end"
+    $Asked = $false
+    try {
+        $Asked = $Process.CloseMainWindow()
+    }
+    catch {
+        Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
+    }
+    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace; $Waited++) {
+        if ($Process.WaitForExit(200)) { return $true }
+    }
+    if ($Process.HasExited) { return $true }
+    $What = 'has no window that could be asked to close'
+    if ($Asked) { $What = "did not end within $Grace s" }
+    if (-not $Force) {
+        Write-Line "$Shown ${What}: -Force would stop it"
+        return $false
+    }
+    Write-Action "stopping $Shown, which $What"
+    try {
+        $Process.Kill()
+    }
+    catch {
+        Write-Line "  not stopped: $(ConvertTo-Shown $_.Exception.Message)"
+    }
+    return $Process.WaitForExit(5000)
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
 
-$Id = Get-WholeNumber 'pid' $FM_PID 2 4194304
-$Grace = Get-WholeNumber 'grace_seconds' $FM_GRACE_SECONDS 1 300
 $LimitPercent = 25
 
-# Return the memory of this machine: total and available, in KiB.
+# Return the memory of this machine, total and available, in bytes.
 function Get-Memory {
     $Machine = Get-CimInstance -ClassName Win32_OperatingSystem
-    return @{ total = [long]$Machine.TotalVisibleMemorySize; available = [long]$Machine.FreePhysicalMemory }
+    return @{ total = 1024 * [long]$Machine.TotalVisibleMemorySize; available = 1024 * [long]$Machine.FreePhysicalMemory }
 }
 
 function Get-MemoryPercent {
@@ -220,39 +291,73 @@ function Get-MemoryPercent {
     return [int][Math]::Floor(100 * ($Memory['total'] - $Memory['available']) / $Memory['total'])
 }
 
-$TotalKib = (Get-Memory)['total']
-$Used = Get-MemoryPercent
-$Before.Add('memory_percent', $Used)
-
 # End the process and tell what that gave.
-function Invoke-Apply($Process) {
-    $Name = ConvertTo-Shown $Process.ProcessName
-    $Gone = Invoke-ApplyEnd $Process.Id (Get-Started $Process) $Grace
+function Invoke-Apply($One, [int]$Grace) {
+    $Gone = Invoke-ApplyEnd $One $Grace
     $Now = Get-MemoryPercent
     $After.Add('memory_percent', $Now)
-    if (-not $Gone) { Complete-Fix 1 'failed' "process $($Process.Id) did not end; memory is now used at $Now %" }
-    [void]$Changed.Add(@{ pid = $Process.Id; name = $Name; action = 'end' })
-    Complete-Fix 0 'done' "process $($Process.Id) has ended; memory is now used at $Now %"
+    if (-not $Gone) { Complete-Fix 1 'failed' "process $($One.ProcessId) did not end; memory is now used at $Now %" }
+    [void]$Changed.Add([ordered]@{ pid = [int]$One.ProcessId; name = (ConvertTo-Shown $One.Name); action = 'end' })
+    Complete-Fix 0 'done' "process $($One.ProcessId) has ended; memory is now used at $Now %"
 }
 
-$Process = Get-One $Id
-if ($null -eq $Process) { Complete-Fix 0 'nothing' "process $Id has ended; memory is used at $Used %" }
-if ($FM_START_TIME -ne '' -and -not (Test-Same $Id ([long]$FM_START_TIME.Split('.')[0]))) {
-    Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
-}
-$Kib = [long]($Process.WorkingSet64 / 1024)
-$Percent = [int][Math]::Floor(100 * $Kib / $TotalKib)
-$Name = ConvertTo-Shown $Process.ProcessName
-Write-Line "Process $Id ($Name) holds $([int]($Kib / 1024)) MiB, $Percent % of the memory."
-$Before.Add('process', @{ pid = $Id; name = $Name; started = (Get-Started $Process); memory_percent = $Percent; memory_kib = $Kib })
+function Invoke-Fix {
+    $Id = [int](Get-WholeNumber 'pid' $FM_PID 2 4194304)
+    $StartTime = $FM_START_TIME.Split('.')[0]
+    if ($StartTime -ne '') { [void](Get-WholeNumber 'start_time' $StartTime 0 253402300799) }
+    $Then = [long]-1
+    if ($FM_MEMORY_BYTES -ne '') {
+        $Then = Get-WholeNumber 'memory_bytes' ($FM_MEMORY_BYTES.Split('.')[0]) 0 1000000000000000
+    }
+    $Grace = [int](Get-WholeNumber 'grace_seconds' $FM_GRACE_SECONDS 1 300)
+    Assert-Windows
 
-if ($Mode -eq 'verify') {
-    if ($Percent -gt $LimitPercent) { Complete-Fix 1 'failed' "process $Id still holds $Percent % of the memory" }
-    Complete-Fix 0 'done' "process $Id holds $Percent % of the memory, not above $LimitPercent %"
+    $Used = Get-MemoryPercent
+    $All = Get-AllProcesses
+    $Before.Add('memory_percent', $Used)
+    if (-not $All.ContainsKey($Id)) { Complete-Fix 0 'nothing' "process $Id has ended; memory is used at $Used %" }
+    $One = $All[$Id]
+    if (-not (Test-Same $One $StartTime)) {
+        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
+    }
+    $Name = ConvertTo-Shown $One.Name
+    $Percent = [int][Math]::Floor(100 * $One.WorkingSetSize / (Get-Memory)['total'])
+    $Held = ConvertTo-Mebibytes $One.WorkingSetSize
+    Write-Line "Process $Id ($Name) holds $Held MiB, $Percent % of the memory: $(ConvertTo-Shown $One.CommandLine)"
+    if ($Then -ge 0) { Write-Line "It held $(ConvertTo-Mebibytes $Then) MiB when the event opened, and holds $Held MiB now." }
+    $Kib = ConvertTo-Kibibytes $One.WorkingSetSize
+    $Before.Add('process', [ordered]@{
+        pid = $Id; name = $Name; started = (Get-Started $One); memory_percent = $Percent; memory_kib = $Kib
+    })
+
+    if ($Mode -eq 'verify') {
+        if ($Percent -gt $LimitPercent) { Complete-Fix 1 'failed' "process $Id still holds $Percent % of the memory" }
+        Complete-Fix 0 'done' "process $Id holds $Percent % of the memory, not above $LimitPercent %"
+    }
+    $Target = Get-Target $Id $StartTime $All
+    if ($Mode -eq 'plan') {
+        Write-EndPlan $Target $Grace
+        Complete-Fix 0 'planned' 'nothing was changed'
+    }
+    Invoke-Apply $Target $Grace
 }
-$Target = Get-Target $Id $FM_START_TIME
-if ($Mode -eq 'plan') {
-    Write-Line "Would ask process $Id ($Name) to end, and wait $Grace s for it."
-    Complete-Fix 0 'planned' 'nothing was changed'
+
+# ---- What every remedy ends with --------------------------------------------------------------------------------
+
+try {
+    $Usage = 'fix.ps1 plan | apply | verify'
+    if ($MayForce) { $Usage = 'fix.ps1 plan | apply [-Force] | verify' }
+    if ($args.Count -gt 0 -or @('', 'plan', 'apply', 'verify') -notcontains $Mode) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Force -and -not ($MayForce -and $Mode -eq 'apply')) { Complete-Fix 2 'usage' "usage: $Usage" }
+    if ($Mode -eq '') { Invoke-Steps $Usage }
+    Invoke-Fix
 }
-Invoke-Apply $Target
+catch {
+    Complete-Fix 1 'failed' "$($_.Exception.Message)"
+}
+finally {
+    # Nothing but Ctrl+C comes here without a result.
+    if (-not $Ended) {
+        Complete-Fix 1 'failed' 'interrupted: what was done until then is logged; verify measures how it stands now'
+    }
+}
