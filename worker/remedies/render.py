@@ -119,5 +119,5 @@ def _filename(remedy: Remedy, script_type: ScriptType, provenance: Provenance) -
 
 def _run_command(remedy: Remedy, script_type: ScriptType, filename: str) -> str:
     if script_type == "powershell":
-        return f"powershell -ExecutionPolicy Bypass -File .\\{filename}"
+        return f"powershell -NoProfile -ExecutionPolicy Bypass -File .\\{filename}"
     return f"{'sudo ' if remedy.requires_admin else ''}bash {filename}"

@@ -118,7 +118,7 @@ def test_values_are_written_as_scripts_read_them(value: Value, text: str) -> Non
             "powershell",
             17,
             "fleetmedic-test-event-17.ps1",
-            "powershell -ExecutionPolicy Bypass -File .\\fleetmedic-test-event-17.ps1",
+            "powershell -NoProfile -ExecutionPolicy Bypass -File .\\fleetmedic-test-event-17.ps1",
         ),
     ],
 )
