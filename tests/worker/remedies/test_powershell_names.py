@@ -23,7 +23,7 @@ from tests.worker.remedies.windows_powershell import (
 KNOWN_MEMBERS = frozenset[str]().union(*MEMBERS.values())
 PROGRAMS = {"$Shell", "$Engine", "$Engine.Path"}
 # Of these Add returns nothing: they are tables.
-TABLES = {"$Before", "$After", "$Step", "$Found"}
+TABLES = {"$Before", "$After", "$Figures", "$Step", "$Found"}
 # What is always a list, though no assignment in the same function shows it.
 COUNTED = {"$Files", "$args"}
 each = pytest.mark.parametrize("issue_type", FIXES)

@@ -244,9 +244,10 @@ function Write-EndPlan($One, [int]$Grace) {
     }
 }
 
-# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
+# Ask a process to end, wait, and only with -Force stop it; note what ended it. Returns whether it is gone.
 function Invoke-ApplyEnd($One, [int]$Grace) {
     $Id = [int]$One.ProcessId
+    $Done = [ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'end' }
     $Process = Open-Process $Id (Get-Started $One)
     if ($null -eq $Process) { return $true }
     $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
@@ -258,10 +259,13 @@ function Invoke-ApplyEnd($One, [int]$Grace) {
     catch {
         Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
     }
-    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace; $Waited++) {
-        if ($Process.WaitForExit(200)) { return $true }
+    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace -and -not $Process.HasExited; $Waited++) {
+        [void]$Process.WaitForExit(200)
     }
-    if ($Process.HasExited) { return $true }
+    if ($Process.HasExited) {
+        [void]$Changed.Add($Done)
+        return $true
+    }
     $What = 'has no window that could be asked to close'
     if ($Asked) { $What = "did not end within $Grace s" }
     if (-not $Force) {
@@ -275,7 +279,10 @@ function Invoke-ApplyEnd($One, [int]$Grace) {
     catch {
         Write-Line "  not stopped: $(ConvertTo-Shown $_.Exception.Message)"
     }
-    return $Process.WaitForExit(5000)
+    if (-not $Process.WaitForExit(5000)) { return $false }
+    $Done['action'] = 'kill'
+    [void]$Changed.Add($Done)
+    return $true
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
@@ -338,15 +345,21 @@ function Get-PercentOf($Load, [int]$Id) {
     return 0
 }
 
-# Lower the priority of a process. Returns whether it is low.
+# Say whether a process gives way to others already.
+function Test-Low($One) {
+    $Process = Open-Process ([int]$One.ProcessId) (Get-Started $One)
+    return $null -ne $Process -and @('Idle', 'BelowNormal') -contains "$($Process.PriorityClass)"
+}
+
+# Lower the priority of a process, and note it. Returns whether that could be done.
 function Invoke-ApplyLowering($One) {
     $Id = [int]$One.ProcessId
     $Process = Open-Process $Id (Get-Started $One)
-    if ($null -eq $Process) { return $false }
-    if (@('Idle', 'BelowNormal') -contains "$($Process.PriorityClass)") { return $true }
+    if ($null -eq $Process) { return $true }
     Write-Action "lowering the priority of process $Id ($($One.Name)) to below normal"
     try {
         $Process.PriorityClass = [System.Diagnostics.ProcessPriorityClass]::BelowNormal
+        [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'renice' })
         return $true
     }
     catch {
@@ -358,21 +371,13 @@ function Invoke-ApplyLowering($One) {
 function Invoke-Apply($Targets, [int]$Measure, [int]$Grace) {
     $Failed = @()
     foreach ($One in $Targets) {
-        $Id = [int]$One.ProcessId
         if ($FM_ACTION -eq 'renice') {
-            $Action = 'renice'
             $Worked = Invoke-ApplyLowering $One
         }
         else {
-            $Action = 'end'
             $Worked = Invoke-ApplyEnd $One $Grace
         }
-        if ($Worked) {
-            [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = $Action })
-        }
-        else {
-            $Failed += $Id
-        }
+        if (-not $Worked) { $Failed += $One.ProcessId }
     }
     $Total = (Measure-Load $Measure)['total']
     $After.Add('cpu_percent', $Total)
@@ -401,6 +406,7 @@ function Get-BusyTargets($Load, [int]$Minimum) {
     return $Targets
 }
 
+# Tell what would be done to these processes, whether they were named or are the busiest.
 function Write-Plan($Targets, [int]$Grace) {
     foreach ($One in $Targets) {
         if ($FM_ACTION -eq 'renice') {
@@ -410,7 +416,8 @@ function Write-Plan($Targets, [int]$Grace) {
             Write-EndPlan $One $Grace
         }
     }
-    if ($FM_ACTION -eq 'terminate') { Write-Line 'Milder: action=renice only lowers the priority, and the work goes on.' }
+    if ($FM_ACTION -ne 'renice') { Write-Line 'Milder: with the action renice it would go on, and give way to all else.' }
+    if ($FM_PID -eq '') { Write-Line 'Without a pid, apply measures anew and takes what is the busiest then.' }
 }
 
 function Invoke-Fix {
@@ -452,6 +459,10 @@ function Invoke-Fix {
     else {
         $Targets = @(Get-Target $Id $StartTime $Load['all'])
         if ($Own -lt $Minimum) { Complete-Fix 0 'nothing' "process $Id uses $Own % of one CPU, which is below $Minimum %" }
+    }
+    if ($FM_ACTION -eq 'renice') {
+        $Targets = @($Targets | Where-Object -FilterScript { -not (Test-Low $_) })
+        if ($Targets.Count -eq 0) { Complete-Fix 0 'nothing' 'what is busy gives way already: its priority is below normal' }
     }
     if ($Mode -eq 'plan') {
         Write-Plan $Targets $Grace

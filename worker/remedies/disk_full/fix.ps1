@@ -356,8 +356,10 @@ function Invoke-ApplyRoot($Root, $Files, [string]$Drive) {
         $Counts[$Became] += 1
     }
     Write-Line "  removed $($Counts['removed']); $($Counts['in use']) are in use, $($Counts['denied']) not this user's to remove"
-    [void]$Changed.Add([ordered]@{ action = 'remove'; what = $Root['what']; root = $Path; files = $Counts['removed'] })
-    Complete-Step $Left $Drive
+    if ($Counts['removed'] -gt 0) {
+        [void]$Changed.Add([ordered]@{ action = 'remove'; what = $Root['what']; root = $Path; files = $Counts['removed'] })
+        Complete-Step $Left $Drive
+    }
     return $Counts['denied']
 }
 
@@ -467,7 +469,7 @@ function Invoke-Fix {
     $After.Add('used_percent', $Now['percent'])
     $After.Add('available_kib', (ConvertTo-Kibibytes $Now['free']))
     if ($Failed.Count -gt 0) { Complete-Fix 1 'failed' "not done: $($Failed -join ' '); used at $($Now['percent']) % now" }
-    if ($Denied -gt 0) { Complete-Fix 1 'failed' "$Denied files could not be removed; used at $($Now['percent']) % now" }
+    if ($Denied -gt 0) { Complete-Fix 1 'failed' "not all could be removed: $Denied were denied; used at $($Now['percent']) % now" }
     $Freed = ConvertTo-Mebibytes ($Now['free'] - $Space['free'])
     Complete-Fix 0 'done' "freed $Freed MiB; used at $($Now['percent']) % now"
 }

@@ -153,7 +153,7 @@ $Problems = New-Object -TypeName System.Collections.ArrayList
 
 # Tell of a problem: what it is about, and what it is.
 function Add-Problem([string]$Subject, [string]$Text) {
-    Write-Line "  $(ConvertTo-Shown $Subject): $(ConvertTo-Shown $Text)"
+    Write-Line "  $(ConvertTo-Shown $Subject) - $(ConvertTo-Shown $Text)"
     [void]$Problems.Add([ordered]@{ subject = (ConvertTo-Shown $Subject); problem = (ConvertTo-Shown $Text) })
 }
 
@@ -206,10 +206,10 @@ function Find-BadDisks($Disks) {
         $Name = @(Get-DiskNames $Disk)[0]
         # 0 healthy, 1 warning, 2 unhealthy: MSFT_PhysicalDisk.HealthStatus.
         switch ("$($Disk.HealthStatus)") {
-            '0' { Write-Line "  $(ConvertTo-Shown $Name): SMART says that it is healthy" }
+            '0' { Write-Line "  $(ConvertTo-Shown $Name) - SMART says that it is healthy" }
             '1' { Add-Problem $Name 'Windows warns of it: copy what matters off it' }
             '2' { Add-Problem $Name 'it fails: copy what matters off it, and replace it' }
-            default { Write-Line "  $(ConvertTo-Shown $Name): its health is not known" }
+            default { Write-Line "  $(ConvertTo-Shown $Name) - its health is not known" }
         }
         Write-Counters $Disk
     }
@@ -231,11 +231,11 @@ function Find-BadVolumes($Volumes) {
         $Name = @(Get-VolumeNames $Volume)[0]
         # 0 healthy, 1 scan needed, 2 spot fix needed, 3 full repair needed: MSFT_Volume.HealthStatus.
         switch ("$($Volume.HealthStatus)") {
-            '0' { Write-Line "  $Name is healthy" }
+            '0' { Write-Line "  $Name - it is healthy" }
             '1' { Add-Problem $Name "it needs to be looked at: run  chkdsk $Name /scan" }
             '2' { Add-Problem $Name "it needs a short repair: run  chkdsk $Name /spotfix" }
             '3' { Add-Problem $Name "it needs a full repair: copy what matters off it, then run  chkdsk $Name /f" }
-            default { Write-Line "  ${Name}: its health is not known" }
+            default { Write-Line "  $Name - its health is not known" }
         }
     }
 }
@@ -277,6 +277,9 @@ function Invoke-Fix {
     Assert-Windows
     $Disks = @(Get-Instances $Storage 'MSFT_PhysicalDisk')
     $Volumes = @(Get-Instances $Storage 'MSFT_Volume' | Where-Object -FilterScript { @(Get-VolumeNames $_).Count -gt 0 })
+    if ($Disks.Count + $Volumes.Count -eq 0) {
+        Complete-Fix 3 'refused' 'neither disks nor volumes can be looked at: run this as an administrator'
+    }
     $Wanted = $FM_DISK
     if ($Wanted -ne '') {
         $OwnDisks = @($Disks | Where-Object -FilterScript { @(Get-DiskNames $_) -contains $Wanted })

@@ -245,9 +245,10 @@ function Write-EndPlan($One, [int]$Grace) {
     }
 }
 
-# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
+# Ask a process to end, wait, and only with -Force stop it; note what ended it. Returns whether it is gone.
 function Invoke-ApplyEnd($One, [int]$Grace) {
     $Id = [int]$One.ProcessId
+    $Done = [ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'end' }
     $Process = Open-Process $Id (Get-Started $One)
     if ($null -eq $Process) { return $true }
     $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
@@ -259,10 +260,13 @@ function Invoke-ApplyEnd($One, [int]$Grace) {
     catch {
         Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
     }
-    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace; $Waited++) {
-        if ($Process.WaitForExit(200)) { return $true }
+    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace -and -not $Process.HasExited; $Waited++) {
+        [void]$Process.WaitForExit(200)
     }
-    if ($Process.HasExited) { return $true }
+    if ($Process.HasExited) {
+        [void]$Changed.Add($Done)
+        return $true
+    }
     $What = 'has no window that could be asked to close'
     if ($Asked) { $What = "did not end within $Grace s" }
     if (-not $Force) {
@@ -276,7 +280,10 @@ function Invoke-ApplyEnd($One, [int]$Grace) {
     catch {
         Write-Line "  not stopped: $(ConvertTo-Shown $_.Exception.Message)"
     }
-    return $Process.WaitForExit(5000)
+    if (-not $Process.WaitForExit(5000)) { return $false }
+    $Done['action'] = 'kill'
+    [void]$Changed.Add($Done)
+    return $true
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
@@ -294,9 +301,25 @@ function Get-Memory {
     }
 }
 
-function Get-MemoryPercent {
-    $Memory = Get-Memory
+function Get-MemoryPercent($Memory) {
     return [int][Math]::Floor(100 * ($Memory['total'] - $Memory['available']) / $Memory['total'])
+}
+
+# Note the memory among the figures of before or after. Returns the percent in use.
+function Add-Memory($Figures, $Memory) {
+    $Used = Get-MemoryPercent $Memory
+    $Figures.Add('memory_percent', $Used)
+    $Figures.Add('total_kib', (ConvertTo-Kibibytes $Memory['total']))
+    return $Used
+}
+
+# Tell what a process held when the event opened, and holds now, in bytes.
+function Write-Growth($One, [long]$Then) {
+    $Held = [long]$One.WorkingSetSize
+    $More = "$(ConvertTo-Mebibytes ($Held - $Then)) MiB more"
+    if ($Held -lt $Then) { $More = "$(ConvertTo-Mebibytes ($Then - $Held)) MiB less" }
+    $Was = "held $(ConvertTo-Mebibytes $Then) MiB when the event opened"
+    Write-Line "Process $($One.ProcessId) $Was and holds $(ConvertTo-Mebibytes $Held) MiB now: $More."
 }
 
 # Tell of the page file and of what Windows may still promise: it is out of memory when that is used up.
@@ -332,7 +355,9 @@ function Get-OwnService($One) {
 
 # Restart a service, and note what it was done for. Returns whether its old process is gone and it runs.
 function Invoke-ApplyRestart([string]$Name, $One, [int]$Grace) {
-    Write-Action "restarting service $Name, which process $($One.ProcessId) ($($One.Name)) runs"
+    $Id = [int]$One.ProcessId
+    Write-Action "restarting service $Name, which process $Id ($($One.Name)) runs"
+    [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'restart'; service = $Name })
     $Patience = [TimeSpan]::FromSeconds($Grace)
     try {
         $Service = Get-Service -Name $Name
@@ -346,26 +371,21 @@ function Invoke-ApplyRestart([string]$Name, $One, [int]$Grace) {
         Write-Line "  $(ConvertTo-Shown $Cause.Message)"
         return $false
     }
-    $Id = [int]$One.ProcessId
-    [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'restart'; service = $Name })
     return $null -eq (Open-Process $Id (Get-Started $One))
 }
 
 # End the process, or restart the service that it runs, and tell what that gave.
 function Invoke-Apply($One, [string]$Service, [int]$Grace) {
-    $Id = [int]$One.ProcessId
     if ($Service -ne '') {
         $Failed = "service $Service was not restarted"
         $Worked = Invoke-ApplyRestart $Service $One $Grace
     }
     else {
-        $Failed = "process $Id did not end"
+        $Failed = "process $($One.ProcessId) did not end"
         $Worked = Invoke-ApplyEnd $One $Grace
     }
-    $Now = Get-MemoryPercent
-    $After.Add('memory_percent', $Now)
+    $Now = Add-Memory $After (Get-Memory)
     if (-not $Worked) { Complete-Fix 1 'failed' "$Failed; memory is now used at $Now %" }
-    if ($Service -eq '') { [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'end' }) }
     Complete-Fix 0 'done' "done; memory is now used at $Now %"
 }
 
@@ -390,10 +410,8 @@ function Invoke-Fix {
     Assert-Windows
 
     $Memory = Get-Memory
-    $Used = Get-MemoryPercent
+    $Used = Add-Memory $Before $Memory
     $All = Get-AllProcesses
-    $Before.Add('memory_percent', $Used)
-    $Before.Add('total_kib', [long]($Memory['total'] / 1024))
     Write-Line "Memory is used at $Used % of $(ConvertTo-Mebibytes $Memory['total']) MiB. The biggest processes:"
     $Rows = New-Object -TypeName System.Collections.ArrayList
     foreach ($One in @($All.Values | Sort-Object -Property WorkingSetSize -Descending | Select-Object -First 10)) {
@@ -408,9 +426,14 @@ function Invoke-Fix {
     }
     $Before.Add('processes', $Rows.ToArray())
     Write-Swap $Memory
-    if ($Then -ge 0 -and $All.ContainsKey($Id) -and (Test-Same $All[$Id] $StartTime)) {
-        $Held = ConvertTo-Mebibytes $All[$Id].WorkingSetSize
-        Write-Line "Process $Id held $(ConvertTo-Mebibytes $Then) MiB when the event opened, and holds $Held MiB now."
+    if ($Id -gt 0 -and $All.ContainsKey($Id) -and (Test-Same $All[$Id] $StartTime)) {
+        $One = $All[$Id]
+        if ($Then -ge 0) { Write-Growth $One $Then }
+        $Kib = ConvertTo-Kibibytes $One.WorkingSetSize
+        $Before.Add('process', [ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); memory_kib = $Kib })
+    }
+    elseif ($Id -gt 0) {
+        Write-Line "Process $Id has ended."
     }
 
     if ($Mode -eq 'verify') {

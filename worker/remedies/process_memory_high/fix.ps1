@@ -242,9 +242,10 @@ function Write-EndPlan($One, [int]$Grace) {
     }
 }
 
-# Ask a process to end, wait, and only with -Force stop it. Returns whether it is gone.
+# Ask a process to end, wait, and only with -Force stop it; note what ended it. Returns whether it is gone.
 function Invoke-ApplyEnd($One, [int]$Grace) {
     $Id = [int]$One.ProcessId
+    $Done = [ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'end' }
     $Process = Open-Process $Id (Get-Started $One)
     if ($null -eq $Process) { return $true }
     $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
@@ -256,10 +257,13 @@ function Invoke-ApplyEnd($One, [int]$Grace) {
     catch {
         Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
     }
-    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace; $Waited++) {
-        if ($Process.WaitForExit(200)) { return $true }
+    for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace -and -not $Process.HasExited; $Waited++) {
+        [void]$Process.WaitForExit(200)
     }
-    if ($Process.HasExited) { return $true }
+    if ($Process.HasExited) {
+        [void]$Changed.Add($Done)
+        return $true
+    }
     $What = 'has no window that could be asked to close'
     if ($Asked) { $What = "did not end within $Grace s" }
     if (-not $Force) {
@@ -273,7 +277,10 @@ function Invoke-ApplyEnd($One, [int]$Grace) {
     catch {
         Write-Line "  not stopped: $(ConvertTo-Shown $_.Exception.Message)"
     }
-    return $Process.WaitForExit(5000)
+    if (-not $Process.WaitForExit(5000)) { return $false }
+    $Done['action'] = 'kill'
+    [void]$Changed.Add($Done)
+    return $true
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
@@ -286,18 +293,32 @@ function Get-Memory {
     return @{ total = 1024 * [long]$Machine.TotalVisibleMemorySize; available = 1024 * [long]$Machine.FreePhysicalMemory }
 }
 
-function Get-MemoryPercent {
-    $Memory = Get-Memory
+function Get-MemoryPercent($Memory) {
     return [int][Math]::Floor(100 * ($Memory['total'] - $Memory['available']) / $Memory['total'])
+}
+
+# Note the memory among the figures of before or after. Returns the percent in use.
+function Add-Memory($Figures, $Memory) {
+    $Used = Get-MemoryPercent $Memory
+    $Figures.Add('memory_percent', $Used)
+    $Figures.Add('total_kib', (ConvertTo-Kibibytes $Memory['total']))
+    return $Used
+}
+
+# Tell what a process held when the event opened, and holds now, in bytes.
+function Write-Growth($One, [long]$Then) {
+    $Held = [long]$One.WorkingSetSize
+    $More = "$(ConvertTo-Mebibytes ($Held - $Then)) MiB more"
+    if ($Held -lt $Then) { $More = "$(ConvertTo-Mebibytes ($Then - $Held)) MiB less" }
+    $Was = "held $(ConvertTo-Mebibytes $Then) MiB when the event opened"
+    Write-Line "Process $($One.ProcessId) $Was and holds $(ConvertTo-Mebibytes $Held) MiB now: $More."
 }
 
 # End the process and tell what that gave.
 function Invoke-Apply($One, [int]$Grace) {
     $Gone = Invoke-ApplyEnd $One $Grace
-    $Now = Get-MemoryPercent
-    $After.Add('memory_percent', $Now)
+    $Now = Add-Memory $After (Get-Memory)
     if (-not $Gone) { Complete-Fix 1 'failed' "process $($One.ProcessId) did not end; memory is now used at $Now %" }
-    [void]$Changed.Add([ordered]@{ pid = [int]$One.ProcessId; name = (ConvertTo-Shown $One.Name); action = 'end' })
     Complete-Fix 0 'done' "process $($One.ProcessId) has ended; memory is now used at $Now %"
 }
 
@@ -312,34 +333,35 @@ function Invoke-Fix {
     $Grace = [int](Get-WholeNumber 'grace_seconds' $FM_GRACE_SECONDS 1 300)
     Assert-Windows
 
-    $Used = Get-MemoryPercent
+    $Memory = Get-Memory
+    $Used = Add-Memory $Before $Memory
     $All = Get-AllProcesses
-    $Before.Add('memory_percent', $Used)
-    if (-not $All.ContainsKey($Id)) { Complete-Fix 0 'nothing' "process $Id has ended; memory is used at $Used %" }
-    $One = $All[$Id]
-    if (-not (Test-Same $One $StartTime)) {
-        Complete-Fix 0 'nothing' "the process has ended: its id $Id is now that of another one, which is left alone"
+    if ($Mode -eq 'verify' -and -not ($All.ContainsKey($Id) -and (Test-Same $All[$Id] $StartTime))) {
+        Complete-Fix 0 'done' "process $Id has ended; memory is used at $Used %"
     }
+    if ($Mode -ne 'verify') { [void](Get-Target $Id $StartTime $All) }
+    $One = $All[$Id]
     $Name = ConvertTo-Shown $One.Name
-    $Percent = [int][Math]::Floor(100 * $One.WorkingSetSize / (Get-Memory)['total'])
+    $Percent = [int][Math]::Floor(100 * $One.WorkingSetSize / $Memory['total'])
     $Held = ConvertTo-Mebibytes $One.WorkingSetSize
     Write-Line "Process $Id ($Name) holds $Held MiB, $Percent % of the memory: $(ConvertTo-Shown $One.CommandLine)"
-    if ($Then -ge 0) { Write-Line "It held $(ConvertTo-Mebibytes $Then) MiB when the event opened, and holds $Held MiB now." }
     $Kib = ConvertTo-Kibibytes $One.WorkingSetSize
-    $Before.Add('process', [ordered]@{
-        pid = $Id; name = $Name; started = (Get-Started $One); memory_percent = $Percent; memory_kib = $Kib
-    })
+    $Before.Add('process', [ordered]@{ pid = $Id; name = $Name; memory_percent = $Percent; memory_kib = $Kib })
+    $GivenBack = $Then -ge 0 -and 2 * [long]$One.WorkingSetSize -lt $Then
+    if ($Then -ge 0) { Write-Growth $One $Then }
 
     if ($Mode -eq 'verify') {
-        if ($Percent -gt $LimitPercent) { Complete-Fix 1 'failed' "process $Id still holds $Percent % of the memory" }
-        Complete-Fix 0 'done' "process $Id holds $Percent % of the memory, not above $LimitPercent %"
+        if ($Percent -gt $LimitPercent -and -not $GivenBack) {
+            Complete-Fix 1 'failed' "process $Id still holds $Percent % of the memory"
+        }
+        Complete-Fix 0 'done' "process $Id holds $Percent % of the memory"
     }
-    $Target = Get-Target $Id $StartTime $All
+    if ($GivenBack) { Complete-Fix 0 'nothing' "process $Id has given back more than half of what it held" }
     if ($Mode -eq 'plan') {
-        Write-EndPlan $Target $Grace
+        Write-EndPlan $One $Grace
         Complete-Fix 0 'planned' 'nothing was changed'
     }
-    Invoke-Apply $Target $Grace
+    Invoke-Apply $One $Grace
 }
 
 # ---- What every remedy ends with --------------------------------------------------------------------------------
