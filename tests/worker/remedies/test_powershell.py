@@ -108,7 +108,7 @@ def test_it_is_strict_and_ends_with_the_codes_of_the_contract(issue_type: str) -
 @each
 def test_it_ends_by_the_function_that_prints_the_result_and_by_nothing_else(issue_type: str) -> None:
     ends = [place.function for place in places(FIXES[issue_type]) if text_of(place.node).split(" ")[0] == "exit"]
-    assert set(ends) == {"Complete-Fix", "Exit-Quietly"}
+    assert set(ends) == {"Complete-Fix", "Exit-AfterStep"}
     tail = parts(FIXES[issue_type])["What every remedy ends with"]
     assert re.search(r"^try \{.*^catch \{.*^finally \{.*^\}\s*\Z", tail, re.MULTILINE | re.DOTALL)
 

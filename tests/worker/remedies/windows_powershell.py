@@ -66,6 +66,8 @@ TYPES = STATIC.keys() | {
 }
 
 MEMBERS: Mapping[str, frozenset[str]] = {
+    "Microsoft.Management.Infrastructure.CimInstance": frozenset({"CimInstanceProperties"}),
+    "Microsoft.Management.Infrastructure.CimProperty": frozenset({"Value"}),
     "System.Array": frozenset({"Count"}),
     "System.Collections.ArrayList": frozenset({"Add", "Count", "ToArray"}),
     "System.Collections.Hashtable": frozenset(
@@ -118,11 +120,11 @@ MEMBERS: Mapping[str, frozenset[str]] = {
     ),
     "System.Text.StringBuilder": frozenset({"Append", "Length", "ToString"}),
     "System.TimeSpan": frozenset({"TotalSeconds"}),
-    "MSFT_PhysicalDisk": frozenset({"DeviceId", "FriendlyName", "HealthStatus"}),
+    "MSFT_PhysicalDisk": frozenset({"DeviceId", "FriendlyName"}),
     "MSFT_StorageReliabilityCounter": frozenset(
         {"ReadErrorsUncorrected", "WriteErrorsUncorrected", "Wear", "Temperature", "PowerOnHours"}
     ),
-    "MSFT_Volume": frozenset({"DriveLetter", "HealthStatus"}),
+    "MSFT_Volume": frozenset({"DriveLetter"}),
     "MSStorageDriver_FailurePredictStatus": frozenset({"InstanceName", "PredictFailure"}),
     "Win32_ComputerSystem": frozenset({"NumberOfLogicalProcessors"}),
     "Win32_LogicalDisk": frozenset({"Size", "FreeSpace"}),

@@ -27,6 +27,7 @@ $Before = [ordered]@{}
 $After = [ordered]@{}
 $Changed = New-Object -TypeName System.Collections.ArrayList
 $Ended = $false
+$Interrupted = 'interrupted: what was done until then is logged; verify measures how it stands now'
 
 # Return text as one line of printable ASCII, any other character as \uXXXX: names are anybody's.
 function ConvertTo-Shown([string]$Text) {
@@ -121,8 +122,9 @@ function Test-Administrator {
     return $Principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
 }
 
-# End with a code, after steps that have said by themselves how they ended.
-function Exit-Quietly([int]$Code) {
+# End with the code of a step, which has said by itself how it ended unless it was killed.
+function Exit-AfterStep([int]$Code) {
+    if ($Code -lt 0 -or $Code -gt 3) { Complete-Fix 1 'failed' $Interrupted }
     $script:Ended = $true
     exit $Code
 }
@@ -138,12 +140,12 @@ function Invoke-Steps([string]$Usage) {
         $Last = "$_"
         Write-Line $Last
     }
-    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-Quietly $LASTEXITCODE }
+    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-AfterStep $LASTEXITCODE }
     $Answer = Read-Host -Prompt 'Do this? [y/N]'
     if ($Answer -ne 'y' -and $Answer -ne 'yes') { Complete-Fix 0 'nothing' 'nothing was changed: the answer was no' }
     & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
     if ($LASTEXITCODE -eq 0) { & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify }
-    Exit-Quietly $LASTEXITCODE
+    Exit-AfterStep $LASTEXITCODE
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
@@ -184,6 +186,11 @@ function Get-Instances([string]$Namespace, [string]$Class) {
     }
 }
 
+# Return the health of a disk or a volume as its class has it: a module that is loaded may put a word in its place.
+function Get-Health($Instance) {
+    return "$($Instance.CimInstanceProperties['HealthStatus'].Value)"
+}
+
 # Tell what a disk counted of itself, where it does and an administrator asks.
 function Write-Counters($Disk) {
     try {
@@ -205,8 +212,8 @@ function Find-BadDisks($Disks) {
     foreach ($Disk in $Disks) {
         $Name = @(Get-DiskNames $Disk)[0]
         # 0 healthy, 1 warning, 2 unhealthy: MSFT_PhysicalDisk.HealthStatus.
-        switch ("$($Disk.HealthStatus)") {
-            '0' { Write-Line "  $(ConvertTo-Shown $Name) - SMART says that it is healthy" }
+        switch (Get-Health $Disk) {
+            '0' { Write-Line "  $(ConvertTo-Shown $Name) - Windows says that it is healthy" }
             '1' { Add-Problem $Name 'Windows warns of it: copy what matters off it' }
             '2' { Add-Problem $Name 'it fails: copy what matters off it, and replace it' }
             default { Write-Line "  $(ConvertTo-Shown $Name) - its health is not known" }
@@ -230,7 +237,7 @@ function Find-BadVolumes($Volumes) {
     foreach ($Volume in $Volumes) {
         $Name = @(Get-VolumeNames $Volume)[0]
         # 0 healthy, 1 scan needed, 2 spot fix needed, 3 full repair needed: MSFT_Volume.HealthStatus.
-        switch ("$($Volume.HealthStatus)") {
+        switch (Get-Health $Volume) {
             '0' { Write-Line "  $Name - it is healthy" }
             '1' { Add-Problem $Name "it needs to be looked at: run  chkdsk $Name /scan" }
             '2' { Add-Problem $Name "it needs a short repair: run  chkdsk $Name /spotfix" }
@@ -323,7 +330,5 @@ catch {
 }
 finally {
     # Nothing but Ctrl+C comes here without a result.
-    if (-not $Ended) {
-        Complete-Fix 1 'failed' 'interrupted: what was done until then is logged; verify measures how it stands now'
-    }
+    if (-not $Ended) { Complete-Fix 1 'failed' $Interrupted }
 }

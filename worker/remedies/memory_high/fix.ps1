@@ -33,6 +33,7 @@ $Before = [ordered]@{}
 $After = [ordered]@{}
 $Changed = New-Object -TypeName System.Collections.ArrayList
 $Ended = $false
+$Interrupted = 'interrupted: what was done until then is logged; verify measures how it stands now'
 
 # Return text as one line of printable ASCII, any other character as \uXXXX: names are anybody's.
 function ConvertTo-Shown([string]$Text) {
@@ -127,8 +128,9 @@ function Test-Administrator {
     return $Principal.IsInRole([System.Security.Principal.WindowsBuiltInRole]::Administrator)
 }
 
-# End with a code, after steps that have said by themselves how they ended.
-function Exit-Quietly([int]$Code) {
+# End with the code of a step, which has said by itself how it ended unless it was killed.
+function Exit-AfterStep([int]$Code) {
+    if ($Code -lt 0 -or $Code -gt 3) { Complete-Fix 1 'failed' $Interrupted }
     $script:Ended = $true
     exit $Code
 }
@@ -144,12 +146,12 @@ function Invoke-Steps([string]$Usage) {
         $Last = "$_"
         Write-Line $Last
     }
-    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-Quietly $LASTEXITCODE }
+    if ($LASTEXITCODE -ne 0 -or -not $Last.Contains(',"outcome":"planned",')) { Exit-AfterStep $LASTEXITCODE }
     $Answer = Read-Host -Prompt 'Do this? [y/N]'
     if ($Answer -ne 'y' -and $Answer -ne 'yes') { Complete-Fix 0 'nothing' 'nothing was changed: the answer was no' }
     & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath apply
     if ($LASTEXITCODE -eq 0) { & $Shell -NoProfile -ExecutionPolicy Bypass -File $PSCommandPath verify }
-    Exit-Quietly $LASTEXITCODE
+    Exit-AfterStep $LASTEXITCODE
 }
 
 # ---- What every remedy has that ends processes ------------------------------------------------------------------
@@ -481,7 +483,5 @@ catch {
 }
 finally {
     # Nothing but Ctrl+C comes here without a result.
-    if (-not $Ended) {
-        Complete-Fix 1 'failed' 'interrupted: what was done until then is logged; verify measures how it stands now'
-    }
+    if (-not $Ended) { Complete-Fix 1 'failed' $Interrupted }
 }
