@@ -152,11 +152,19 @@ function Invoke-Steps([string]$Usage) {
 
 $Storage = 'root\Microsoft\Windows\Storage'
 $Problems = New-Object -TypeName System.Collections.ArrayList
+$Judged = New-Object -TypeName System.Collections.ArrayList
+$Unseen = New-Object -TypeName System.Collections.ArrayList
 
 # Tell of a problem: what it is about, and what it is.
 function Add-Problem([string]$Subject, [string]$Text) {
     Write-Line "  $(ConvertTo-Shown $Subject) - $(ConvertTo-Shown $Text)"
     [void]$Problems.Add([ordered]@{ subject = (ConvertTo-Shown $Subject); problem = (ConvertTo-Shown $Text) })
+}
+
+# Tell of what could not be looked at, and why.
+function Add-Unseen([string]$What, [string]$Why) {
+    Write-Line "  $(ConvertTo-Shown $What) - not seen: $(ConvertTo-Shown $Why)"
+    [void]$Unseen.Add((ConvertTo-Shown $What))
 }
 
 # Return the names that a disk goes by; smartctl calls those of Windows /dev/sda, /dev/sdb and so on.
@@ -176,13 +184,13 @@ function Get-VolumeNames($Volume) {
     if ($Letter -ne '') { return @("${Letter}:", "${Letter}:\") }
 }
 
-# Return the instances of a class; nothing, and why, where they cannot be read.
+# Return the instances of a class; nothing where they cannot be read.
 function Get-Instances([string]$Namespace, [string]$Class) {
     try {
         return Get-CimInstance -Namespace $Namespace -ClassName $Class
     }
     catch {
-        Write-Line "  $Class cannot be read: $(ConvertTo-Shown $_.Exception.Message)"
+        Add-Unseen $Class "$($_.Exception.Message)"
     }
 }
 
@@ -212,22 +220,33 @@ function Find-BadDisks($Disks) {
     foreach ($Disk in $Disks) {
         $Name = @(Get-DiskNames $Disk)[0]
         # 0 healthy, 1 warning, 2 unhealthy: MSFT_PhysicalDisk.HealthStatus.
-        switch (Get-Health $Disk) {
+        $Health = Get-Health $Disk
+        switch ($Health) {
             '0' { Write-Line "  $(ConvertTo-Shown $Name) - Windows says that it is healthy" }
             '1' { Add-Problem $Name 'Windows warns of it: copy what matters off it' }
             '2' { Add-Problem $Name 'it fails: copy what matters off it, and replace it' }
-            default { Write-Line "  $(ConvertTo-Shown $Name) - its health is not known" }
+            default { Add-Unseen $Name 'Windows does not know its health' }
         }
+        $Words = @{ '0' = 'healthy'; '1' = 'warning'; '2' = 'failing' }
+        $Word = 'unknown'
+        if ($Words.ContainsKey($Health)) { $Word = $Words[$Health] }
+        [void]$Judged.Add([ordered]@{ disk = (ConvertTo-Shown $Name); smart = $Word })
         Write-Counters $Disk
     }
 }
 
 # Tell of disks that foretell their own failure, of which a driver may know and the storage of Windows does not.
 function Find-FailingDrives {
-    foreach ($Status in @(Get-Instances 'root\wmi' 'MSStorageDriver_FailurePredictStatus')) {
-        if ($Status.PredictFailure) {
-            Add-Problem "$($Status.InstanceName)" 'SMART foretells that it fails: copy what matters off it, and replace it'
+    try {
+        foreach ($Status in @(Get-CimInstance -Namespace 'root\wmi' -ClassName MSStorageDriver_FailurePredictStatus)) {
+            if ($Status.PredictFailure) {
+                Add-Problem "$($Status.InstanceName)" 'SMART foretells that it fails: copy what matters off it, and replace it'
+            }
         }
+    }
+    catch {
+        # Many drivers have none, those of NVMe and of virtual disks among them.
+        Write-Line "  no driver foretells failures here: $(ConvertTo-Shown $_.Exception.Message)"
     }
 }
 
@@ -242,7 +261,7 @@ function Find-BadVolumes($Volumes) {
             '1' { Add-Problem $Name "it needs to be looked at: run  chkdsk $Name /scan" }
             '2' { Add-Problem $Name "it needs a short repair: run  chkdsk $Name /spotfix" }
             '3' { Add-Problem $Name "it needs a full repair: copy what matters off it, then run  chkdsk $Name /f" }
-            default { Write-Line "  $Name - its health is not known" }
+            default { Add-Unseen $Name 'Windows does not know its health' }
         }
     }
 }
@@ -272,7 +291,7 @@ function Find-Errors {
         catch {
             # Each has its own query: one that this machine lacks is an error, and so is one with nothing to tell.
             if ($_.FullyQualifiedErrorId -notmatch 'NoMatching|DontOverlap') {
-                Write-Line "  those of $Provider cannot be read: $(ConvertTo-Shown $_.Exception.Message)"
+                Add-Unseen "the events of $Provider" "$($_.Exception.Message)"
             }
         }
     }
@@ -292,7 +311,7 @@ function Invoke-Fix {
         $OwnDisks = @($Disks | Where-Object -FilterScript { @(Get-DiskNames $_) -contains $Wanted })
         $OwnVolumes = @($Volumes | Where-Object -FilterScript { @(Get-VolumeNames $_) -contains $Wanted })
         if ($OwnDisks.Count + $OwnVolumes.Count -eq 0) {
-            Write-Line "No disk and no volume is called $(ConvertTo-Shown $Wanted) here: all of them are looked at."
+            Add-Unseen $Wanted 'no disk and no volume is called so here; all of them are looked at'
             $Wanted = ''
         }
         else {
@@ -307,12 +326,18 @@ function Invoke-Fix {
     Find-Errors
 
     $Before.Add('problems', $Problems.ToArray())
+    $Before.Add('disks', $Judged.ToArray())
+    $Before.Add('unseen', ($Unseen.ToArray() -join ', '))
+    $None = 'no problem was found'
+    if ($Unseen.Count -gt 0) { $None += ", but not all could be seen: $($Before['unseen'])" }
     if ($Mode -eq 'verify') {
-        if ($Problems.Count -gt 0) { Complete-Fix 1 'failed' "$($Problems.Count) problems were found" }
-        Complete-Fix 0 'done' 'no problem was found'
+        if ($Problems.Count -gt 0) { Complete-Fix 1 'failed' "problems found: $($Problems.Count)" }
+        # What was complained of cannot be called well unseen.
+        if ($Unseen.Count -gt 0 -and $FM_DISK -ne '') { Complete-Fix 1 'failed' $None }
+        Complete-Fix 0 'done' $None
     }
-    if ($Problems.Count -eq 0) { Complete-Fix 0 'nothing' 'no problem was found; this remedy only looks' }
-    Complete-Fix 0 'nothing' "$($Problems.Count) problems were found; this remedy only looks: what to do stands above"
+    if ($Problems.Count -eq 0) { Complete-Fix 0 'nothing' "$None; this remedy only looks" }
+    Complete-Fix 0 'nothing' "problems found: $($Problems.Count); this remedy only looks: what to do stands above"
 }
 
 # ---- What every remedy ends with --------------------------------------------------------------------------------
