@@ -14,6 +14,7 @@ from tests.worker.remedies.windows_powershell import (
     COMMANDS,
     COMMON_PARAMETERS,
     MEMBERS,
+    RESERVED,
     RETURNS_NOTHING,
     SEVERAL_WORDS,
     STATIC,
@@ -101,6 +102,12 @@ def unknown_variables(script: str) -> Iterator[str]:
                 yield f"line {place.line}: {text_of(place.node)}"
 
 
+def reserved_variables(script: str) -> Iterator[str]:
+    taken = {name for _, name, _ in assignments(script)}
+    taken.update(parameter for node in functions(script).values() for parameter in parameters_of(node))
+    yield from sorted(taken & RESERVED)
+
+
 def leaks(script: str) -> Iterator[str]:
     """Yield the calls whose result nobody takes: it would be part of what the function returns."""
     for place, name in members(script):
@@ -146,6 +153,11 @@ def test_each_variable_that_is_read_was_assigned(issue_type: str) -> None:
 
 
 @each
+def test_no_variable_is_one_of_powershell_s_own(issue_type: str) -> None:
+    assert list(reserved_variables(FIXES[issue_type])) == []
+
+
+@each
 def test_no_function_returns_what_a_call_in_it_happens_to_return(issue_type: str) -> None:
     assert list(leaks(FIXES[issue_type])) == []
 
@@ -167,6 +179,8 @@ def test_only_lists_are_counted(issue_type: str) -> None:
         (unknown_members, "[Math]::Clamp(1, 2, 3)", "[Math]::Clamp"),
         (unknown_members, "$a.Lenght", ".Lenght"),
         (unknown_variables, "function Get-A { $B = 1 }\n$b", "line 2: $b"),
+        (reserved_variables, "function Get-A($Host) { }", "host"),
+        (reserved_variables, "foreach ($Event in 1, 2) { }", "event"),
         (leaks, "function Get-A { $Rows.Add(1) }", "$Rows.Add(1)"),
         (uncounted, "function Get-A { $B = Get-Process -Id 4; $B.Count }", "line 1: $B.Count"),
     ],

@@ -175,3 +175,26 @@ AUTOMATIC = frozenset(
     {"_", "args", "null", "true", "false", "PID", "LASTEXITCODE", "PSCommandPath", "ErrorActionPreference"}
 )
 """Variables that PowerShell has by itself."""
+
+RESERVED = frozenset(
+    {
+        *("args", "consolefilename", "error", "event", "eventargs", "eventsubscriber", "executioncontext", "false"),
+        *(
+            "foreach",
+            "home",
+            "host",
+            "input",
+            "iscoreclr",
+            "islinux",
+            "ismacos",
+            "iswindows",
+            "lastexitcode",
+            "matches",
+        ),
+        *("myinvocation", "nestedpromptlevel", "null", "pid", "profile", "psboundparameters", "pscmdlet"),
+        *("pscommandpath", "psculture", "psdebugcontext", "psedition", "pshome", "psitem", "psscriptroot"),
+        *("pssenderinfo", "psuiculture", "psversiontable", "pwd", "sender", "shellid", "stacktrace", "switch", "this"),
+        "true",
+    }
+)
+"""Variables, in lower case, that PowerShell sets by itself: to assign one is an error, or is undone."""
