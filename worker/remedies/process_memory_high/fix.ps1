@@ -251,13 +251,15 @@ function Invoke-ApplyEnd($One, [int]$Grace) {
     $Process = Open-Process $Id (Get-Started $One)
     if ($null -eq $Process) { return $true }
     $Shown = "process $Id ($(ConvertTo-Shown $One.Name))"
-    Write-Action "asking $Shown to end"
     $Asked = $false
-    try {
-        $Asked = $Process.CloseMainWindow()
-    }
-    catch {
-        Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
+    if ($Process.MainWindowHandle -ne [IntPtr]::Zero) {
+        Write-Action "asking $Shown to end"
+        try {
+            $Asked = $Process.CloseMainWindow()
+        }
+        catch {
+            Write-Line "  not asked: $(ConvertTo-Shown $_.Exception.Message)"
+        }
     }
     for ($Waited = 0; $Asked -and $Waited -lt 5 * $Grace -and -not $Process.HasExited; $Waited++) {
         [void]$Process.WaitForExit(200)
