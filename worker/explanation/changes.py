@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
+from wire.words import duration, quoted, size
 from worker.explanation import programs
 from worker.explanation.case import Case, View
 from worker.explanation.programs import Program
-from worker.explanation.words import duration, quoted, size
 
 Kind = Literal["process_started", "boot", "packages", "service", "memory_growth", "process_gone"]
 

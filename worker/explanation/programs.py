@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from wire.snapshot import Process
+from wire.words import quoted
 from worker.explanation.case import Case
-from worker.explanation.words import quoted
 
 
 class Program(NamedTuple):

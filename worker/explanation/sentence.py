@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from wire.metrics import CATALOGUE
 from wire.text import storable, visible
+from wire.words import clock, duration, number, percent, quoted, size
 from worker.detection.evidence import fastest_growing
 from worker.explanation import programs
 from worker.explanation.case import Case, Usual
 from worker.explanation.changes import NOTABLE_CPU_PERCENT, NOTABLE_MEMORY_PERCENT, Change, Kind, changes_of
 from worker.explanation.programs import Program
-from worker.explanation.words import clock, duration, number, percent, quoted, size
 
 _MOST_TOLD = 2
 # Details of another time say nothing of the event.
