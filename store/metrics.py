@@ -17,7 +17,7 @@ from store.rollups import SECONDS, Table, read_hosts
 from store.schema import host_state, snapshots
 from wire.metrics import INDEX
 
-_DEFAULT_INTERVAL_SECONDS = 30.0
+DEFAULT_INTERVAL_SECONDS = 30.0
 # So many rows are read sooner than the step is made longer for a coarser source.
 _MOST_ROWS = 1000
 # No snapshot was taken later than this after it was received: worker.clocks.
@@ -53,7 +53,7 @@ class Buckets:
 def interval_seconds(connection: Connection, host_id: int) -> float:
     """Return the pace of a host's last snapshot; the default of a collector before the first."""
     interval = connection.scalar(select(host_state.c.interval_seconds).where(host_state.c.host_id == host_id))
-    return _DEFAULT_INTERVAL_SECONDS if interval is None else interval
+    return DEFAULT_INTERVAL_SECONDS if interval is None else interval
 
 
 def buckets(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, insert, update
@@ -13,11 +14,15 @@ from sqlalchemy import Engine, insert, update
 from api.app import create_app
 from api.streams import Streams
 from cli.ports import free_port
+from store import aggregates, rollups
+from store.aggregates import FIVE_MINUTES, HOUR
 from store.engine import writing
 from store.enrollment import enroll
+from store.retention import make_partitions
 from store.schema import events, host_details, host_state, hosts, snapshots
 from store.settings import ServerSettings
 from tests.api.served import Served
+from wire.metrics import INDEX, NAMES
 from wire.snapshot import Details, encode_details
 
 NOW = 1_800_000_000.0
@@ -45,6 +50,37 @@ class Rows:
                 insert(snapshots), {"host_id": host_id, "incarnation": 1, "sequence": sequence, **times, **metrics}
             )
             connection.execute(update(host_state).where(host_state.c.host_id == host_id).values(times))
+
+    def fives(
+        self, host_id: int, start: float, end: float, mean: Callable[[float], float], metric: str = "cpu_percent"
+    ) -> None:
+        """Put the 5-minute means of a metric into the roll-ups."""
+        self._rollups("rollups_5m", FIVE_MINUTES, host_id, start, end, mean, metric)
+
+    def hours(
+        self, host_id: int, start: float, end: float, mean: Callable[[float], float], metric: str = "cpu_percent"
+    ) -> None:
+        """Put the hourly means of a metric into the roll-ups."""
+        self._rollups("rollups_1h", HOUR, host_id, start, end, mean, metric)
+
+    def _rollups(
+        self,
+        table: rollups.Table,
+        seconds: int,
+        host_id: int,
+        start: float,
+        end: float,
+        mean: Callable[[float], float],
+        metric: str,
+    ) -> None:
+        at = np.arange(start // seconds * seconds, end, seconds)
+        core = np.full((len(at), len(NAMES)), np.nan, np.float32)
+        core[:, INDEX[metric]] = [mean(float(one)) for one in at]
+        held = aggregates.of_snapshots(np.full(len(at), host_id, np.int64), at, core)
+        make_partitions(self._engine, start)
+        make_partitions(self._engine, end)
+        with writing(self._engine) as connection:
+            rollups.insert(connection, table, held)
 
     def details(self, host_id: int, details: Details | bytes, taken_at: float = NOW - 1) -> None:
         raw = details if isinstance(details, bytes) else bytes(encode_details(details))

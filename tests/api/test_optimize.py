@@ -25,7 +25,7 @@ def test_it_names_the_bottleneck_of_the_only_host(client: FlaskClient, rows: Any
     answer = getattr(client, method)(PATH)
     told = answer.get_json()
     assert (answer.status_code, told["host"], told["bottleneck"]) == (200, "web", "cpu")
-    assert "burner (pid 4711)" in told["findings"][0]["text"]
+    assert "`burner` (pid 4711)" in told["findings"][0]["text"]
     assert told["suggestions"][0]["issue_type"] == "cpu_high"
 
 
@@ -47,13 +47,21 @@ def test_the_suggestion_answers_the_open_event(client: FlaskClient, rows: Any) -
 
 def test_a_host_without_any_snapshot_has_no_bottleneck(client: FlaskClient, rows: Any) -> None:
     rows.host("new")
-    assert client.get(PATH).get_json() == {"host": "new", "bottleneck": "none", "findings": [], "suggestions": []}
+    told = client.get(PATH).get_json()
+    assert (told["bottleneck"], told["findings"], told["suggestions"]) == ("none", [], [])
+    assert told["summary"] == "`new` has not sent anything yet."
 
 
-def test_hostile_names_are_text_and_unreadable_details_no_error(client: FlaskClient, rows: Any) -> None:
+def test_hostile_names_are_escaped_where_they_are_said(client: FlaskClient, rows: Any) -> None:
+    burn(rows, rows.host("web"), HOSTILE)
+    assert "`<script>\\u202e`" in client.get(PATH).get_json()["findings"][0]["text"]
+
+
+def test_details_that_cannot_be_read_leave_what_the_metrics_tell(client: FlaskClient, rows: Any) -> None:
     host = rows.host("web")
-    burn(rows, host, HOSTILE)
-    assert HOSTILE.replace("\0", "") in client.get(PATH).get_json()["findings"][0]["text"]
+    rows.snapshot(host, cpu_percent=99.0)
+    rows.details(host, b"\xc1")
+    assert client.get(PATH).get_json()["bottleneck"] == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -65,3 +73,38 @@ def test_what_is_wrong_is_named(client: FlaskClient, rows: Any, asked: dict[str,
     rows.host("two")
     answer = client.post(PATH, json=asked)
     assert (answer.status_code, answer.get_json()["field"]) == (400, field)
+
+
+def test_it_tells_what_is_usual_and_what_the_peers_are_like(client: FlaskClient, rows: Any) -> None:
+    web = rows.host("web", tags=["shop", "all"])
+    burn(rows, web)
+    rows.hours(web, NOW - 7 * 86400, NOW, lambda at: 12.0 if at % 172_800 < 86_400 else 31.0)
+    for number, cpu_percent in enumerate((20.0, 22.0, 24.0, 30.0, 90.0)):
+        peer = rows.host(f"peer-{number}", tags=["shop", "all"])
+        rows.fives(peer, NOW - 3600, NOW, lambda _, mean=cpu_percent: mean)
+    stranger = rows.host("stranger", tags=["all"])
+    rows.fives(stranger, NOW - 3600, NOW, lambda _: 1.0)
+    told = client.get(PATH, query_string={"host": "web"}).get_json()
+    assert told["peers"] == {"tag": "shop", "hosts": 5}
+    said = [sentence["text"] for sentence in told["findings"][0]["sentences"]]
+    assert "At this hour of the last days it was 12 % to 31 %." in said
+    assert "Half of 5 peers with the tag `shop` were below 24 % in the last hour." in said
+
+
+def test_a_leak_is_found_in_what_is_rolled_up(client: FlaskClient, rows: Any) -> None:
+    web = rows.host("web")
+    rows.snapshot(web, memory_percent=76.0)
+    rows.fives(web, NOW - 12 * 3600, NOW, lambda at: 76 - (NOW - at) / 3600 * 3, "memory_percent")
+    told = client.get(PATH).get_json()
+    assert told["bottleneck"] == "leak"
+    assert "3 % an hour" in told["summary"]
+
+
+def test_of_a_silent_host_it_tells_how_it_was_before(client: FlaskClient, rows: Any) -> None:
+    web = rows.host("web")
+    rows.snapshot(web, NOW - 7200, cpu_percent=99.0)
+    rows.event(web, "host_down", severity="critical")
+    told = client.get(PATH).get_json()
+    assert (told["bottleneck"], told["as_of"]) == ("cpu", "2027-01-15T06:00:00.000Z")
+    assert "silent for 2 h" in told["summary"]
+    assert [one["no_remedy"] for one in told["suggestions"]] == ["No script reaches a host that is silent."]

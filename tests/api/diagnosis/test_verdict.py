@@ -1,0 +1,89 @@
+"""What holds for every verdict, whatever is known of a host."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.diagnosis.measures import METRICS, Averages
+from api.diagnosis.processes import PROTECTED
+from api.diagnosis.seen import OpenEvent, Seen, View
+from api.diagnosis.trend import History, climb
+from api.diagnosis.verdict import judge
+from tests.api.diagnosis.hosts import HOUR, NOW
+from wire.snapshot import Details, Disk, Filesystem, Interface, Process
+from worker import remedies
+
+anything = st.floats(allow_nan=True, allow_infinity=True, width=32)
+possible = st.one_of(st.just(math.nan), st.floats(0, 1e15))
+names = st.text(max_size=20)
+processes = st.lists(
+    st.builds(Process, st.integers(0, 5), anything, names, names, anything, anything, anything), max_size=3
+)
+details = st.builds(
+    Details,
+    filesystems=st.lists(
+        st.builds(Filesystem, names, names, names, anything, anything, anything, anything), max_size=3
+    ).map(tuple),
+    disks=st.lists(st.builds(Disk, names, anything, anything, anything, anything, anything), max_size=3).map(tuple),
+    interfaces=st.lists(st.builds(Interface, names, anything, anything, anything, anything), max_size=3).map(tuple),
+    processes_by_cpu=processes.map(tuple),
+    processes_by_memory=processes.map(tuple),
+    cpu_count=st.integers(-1, 64),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(METRICS), st.tuples(possible, possible)),
+    details,
+    details,
+    st.dictionaries(names, st.one_of(anything, names, st.lists(st.dictionaries(names, anything), max_size=2))),
+)
+def test_no_host_makes_it_fail(
+    means: dict[str, tuple[float, float]], latest: Details, earlier: Details, evidence: dict[str, object]
+) -> None:
+    kinds = ("disk_full", "disk_forecast", "service_down", "deviation")
+    events = [OpenEvent(1, kind, one.mount, "?", math.nan, evidence) for one in latest.filesystems for kind in kinds]
+    seen = Seen(
+        "web", NOW, Averages.of_host(means), view=View(NOW, latest), earlier=View(NOW - 600, earlier), events=events
+    )
+    found = judge(seen)
+    assert all(0 <= one.score <= 100 for one in found.findings)
+    assert all(0 <= one.rank <= one.effect <= 100 for one in found.suggestions)
+
+
+def test_a_host_of_which_nothing_is_known_has_no_finding() -> None:
+    found = judge(Seen("web", NOW, Averages.of_host({}), silent_seconds=None))
+    assert (found.bottleneck, found.findings, found.suggestions) == ("none", [], [])
+
+
+@pytest.mark.parametrize("remedy", ["cpu_high", "process_memory_high"])
+def test_what_is_protected_here_the_scripts_protect(remedy: str) -> None:
+    script = (Path(remedies.__file__).parent / remedy / "fix.sh").read_text()
+    named = [name for listed in PROTECTED for name in listed.split()]
+    assert [name for name in named if name not in script] == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_wanders_about_is_no_climb(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    at = NOW - 12 * HOUR + 300 * np.arange(144)
+    steady = 50 + random.normal(0, 3, len(at))
+    assert climb(History(at, steady), NOW, least=5.0) is None
+    daily = 50 + 10 * np.sin(at / 86400 * 2 * np.pi) + random.normal(0, 3, len(at))
+    found = climb(History(at, daily), NOW, least=25.0)
+    assert found is None
+
+
+@pytest.mark.parametrize("hours", [1.5, 3.0, 6.0, 12.0])
+def test_a_climb_is_told_with_its_pace_and_its_length(hours: float) -> None:
+    at = NOW - 12 * HOUR + 300 * np.arange(144)
+    mean = 40 + 20 * np.clip((at - (NOW - hours * HOUR)) / (hours * HOUR), 0, 1)
+    found = climb(History(at, mean), NOW, least=5.0)
+    assert found is not None
+    assert found.per_hour == pytest.approx(20 / hours, rel=0.1)
+    assert found.seconds == pytest.approx(hours * HOUR, rel=0.1)
