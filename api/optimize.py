@@ -1,58 +1,75 @@
-"""The routes that say what holds a host back, and what would help."""
+"""The routes that say what holds a host or the fleet back, and what would help."""
 
 from flask import Blueprint, Response
 from msgspec import Struct, to_builtins
+from sqlalchemy import Connection
 
 from api.answers import answer, rfc3339
 from api.case_history import seen_of
 from api.context import context
-from api.diagnosis.verdict import judge
+from api.diagnosis import fleet, verdict
+from api.fleet_history import fleet_of
 from api.operations import operation
 from api.parsing import bad_field
-from api.references import HostId, HostReference, default_host, host_in_field
+from api.references import EVERY_HOST, HostId, HostReference, default_host, host_in_field
 from store import remedies
 from store.engine import reading
+from store.hosts import HostName
 
 blueprint = Blueprint("optimize", __name__, url_prefix="/api/agent/optimize")
 
 
 class OptimizeQuery(Struct, forbid_unknown_fields=True):
-    """Which host is meant, by id or name."""
+    """Which host is meant, by id or name; ``*`` or ``fleet`` for all of them."""
 
     host: HostReference | None = None
+    fleet: bool = False
 
 
 class OptimizeBody(Struct, forbid_unknown_fields=True):
-    """Which host is meant, by id or name."""
+    """Which host is meant, by id or name; ``*`` or ``fleet`` for all of them."""
 
     host: HostId | HostReference | None = None
+    fleet: bool = False
 
 
 @blueprint.get("")
 @operation(query=OptimizeQuery)
 def show(asked: OptimizeQuery) -> Response:
-    """Say what holds a host back, by the last quarter of an hour, and what would help."""
-    return _diagnosis(asked.host)
+    """Say what holds a host or the fleet back, and what would help.
+
+    By the last quarter of an hour, the host's own past and its peers. Suggestions are ranked by what they are expected
+    to change and what they risk; each names the remedy that does it, or says why there is none.
+    """
+    return _diagnosis(asked.host, asked.fleet)
 
 
 @blueprint.post("")
 @operation(body=OptimizeBody)
 def make(asked: OptimizeBody) -> Response:
-    """Say what holds a host back, by the last quarter of an hour, and what would help."""
-    return _diagnosis(asked.host)
+    """Say what holds a host or the fleet back, and what would help: the same as by GET."""
+    return _diagnosis(asked.host, asked.fleet)
 
 
-def _diagnosis(reference: str | int | None) -> Response:
+def _diagnosis(reference: str | int | None, is_of_fleet: bool) -> Response:
+    if is_of_fleet and reference not in (None, EVERY_HOST):
+        raise bad_field("fleet", "is for all hosts: give either it or a host")
     now = context().now()
     with reading(context().engine) as connection:
-        host = (
-            default_host(connection, context().own_host) if reference is None else host_in_field(connection, reference)
-        )
-        if host is None:
-            raise bad_field(
-                "host", "is needed: this machine is no host, and there is not just one; give an id or a name"
-            )
         remedy_of = {event: one.issue_type for one in remedies.catalogue(connection) for event in one.events}
-        seen = seen_of(connection, host, remedy_of, now)
+        if is_of_fleet or reference == EVERY_HOST:
+            all_hosts = fleet_of(connection, remedy_of, now)
+            told = to_builtins(fleet.judge(all_hosts))
+            return answer({"host": EVERY_HOST, "as_of": rfc3339(now), "peers": None, **told})
+        seen = seen_of(connection, _host(connection, reference), remedy_of, now)
     peers = None if seen.peers is None else {"tag": seen.peers.tag, "hosts": seen.peers.hosts}
-    return answer({"host": host.name, "as_of": rfc3339(seen.now), "peers": peers, **to_builtins(judge(seen))})
+    return answer({"host": seen.host, "as_of": rfc3339(seen.now), "peers": peers, **to_builtins(verdict.judge(seen))})
+
+
+def _host(connection: Connection, reference: str | int | None) -> HostName:
+    if reference is not None:
+        return host_in_field(connection, reference)
+    host = default_host(connection, context().own_host)
+    if host is None:
+        raise bad_field("host", "is needed: this machine is no host, and there is not just one; give an id or a name")
+    return host

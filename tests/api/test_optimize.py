@@ -66,7 +66,14 @@ def test_details_that_cannot_be_read_leave_what_the_metrics_tell(client: FlaskCl
 
 @pytest.mark.parametrize(
     ("asked", "field"),
-    [({"host": "nowhere"}, "host"), ({"host": 1.5}, "host"), ({"colour": "red"}, "colour"), ({}, "host")],
+    [
+        ({"host": "one", "fleet": True}, "fleet"),
+        ({"fleet": "all"}, "fleet"),
+        ({"host": "nowhere"}, "host"),
+        ({"host": 1.5}, "host"),
+        ({"colour": "red"}, "colour"),
+        ({}, "host"),
+    ],
 )
 def test_what_is_wrong_is_named(client: FlaskClient, rows: Any, asked: dict[str, Any], field: str) -> None:
     rows.host("one")
@@ -108,3 +115,41 @@ def test_of_a_silent_host_it_tells_how_it_was_before(client: FlaskClient, rows: 
     assert (told["bottleneck"], told["as_of"]) == ("cpu", "2027-01-15T06:00:00.000Z")
     assert "silent for 2 h" in told["summary"]
     assert [one["no_remedy"] for one in told["suggestions"]] == ["No script reaches a host that is silent."]
+
+
+@pytest.mark.parametrize("asked", [{"fleet": "true"}, {"host": "*"}])
+def test_of_the_fleet_it_tells_who_is_held_back_and_what_they_share(
+    client: FlaskClient, rows: Any, asked: dict[str, str]
+) -> None:
+    for number in range(7):
+        name, tags, cpu = ("busy", ["batch", "all"], 99.0) if number < 3 else ("calm", ["all"], 20.0)
+        host = rows.host(f"{name}-{number}", tags=tags)
+        rows.fives(host, NOW - 900, NOW - 1, lambda _, mean=cpu: mean)
+        rows.snapshot(host, cpu_percent=cpu)
+    told = client.get(PATH, query_string=asked).get_json()
+    assert (told["host"], told["bottleneck"]) == ("*", "cpu")
+    finding = told["findings"][0]
+    assert (finding["value"], finding["unit"]) == (3, "hosts")
+    assert [one["host"] for one in finding["hosts"]] == ["busy-0", "busy-1", "busy-2"]
+    assert [sentence["text"] for sentence in finding["sentences"]] == [
+        "3 of 7 hosts are held back by their CPU.",
+        "`busy-0` 99 %, `busy-1` 99 % and `busy-2` 99 %.",
+        "Half of all hosts are below 20 %.",
+        "3 of them bear the tag `batch`, as 3 hosts do.",
+    ]
+
+
+def test_what_just_began_on_a_host_is_seen_of_the_fleet_by_its_event(client: FlaskClient, rows: Any) -> None:
+    rows.snapshot(rows.host("calm"), cpu_percent=10.0)
+    busy = rows.host("busy")
+    burn(rows, busy)
+    rows.fives(busy, NOW - 900, NOW - 1, lambda _: 5.0)
+    event = rows.event(busy)
+    told = client.post(PATH, json={"fleet": True}).get_json()
+    first = told["suggestions"][0]
+    assert (told["bottleneck"], first["host"], first["event_id"]) == ("cpu", "busy", event)
+
+
+def test_a_fleet_without_hosts_is_not_held_back(client: FlaskClient) -> None:
+    told = client.get(PATH, query_string={"fleet": "true"}).get_json()
+    assert (told["bottleneck"], told["findings"], told["suggestions"]) == ("none", [], [])
