@@ -88,6 +88,7 @@ export const saveScript = (id) => send("POST", "/api/agent/generate-script/save"
 /** Return where a script can be downloaded from. */
 export const scriptDownload = (id) => `/api/v1/scripts/${part(id)}/download`;
 
+/** Say what holds a host back, or all of them by `*`, and what would help. */
 export const optimize = (host, signal) => get("/api/agent/optimize", { host }, signal);
 
 /** Open the stream of changes (server-sent events: snapshots, events, scripts) of one host, or of all for null. */

@@ -46,4 +46,6 @@ export const RESOURCES = {
   disk_io: "Disk traffic",
   network: "Network",
   pressure: "Pressure",
+  process: "Runaway process",
+  leak: "Leak",
 };

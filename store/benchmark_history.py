@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from store import rollup_backlog, rollup_lanes, rollups
 from store.aggregates import FIVE_MINUTES, HOUR, Aggregates
 from store.engine import writing
-from store.schema import events, host_state, hosts, snapshots, tags
+from store.schema import events, host_details, host_state, hosts, snapshots, tags
 from store.snapshots import SnapshotRows, insert_snapshots
 from wire.metrics import INDEX, NAMES
+from wire.snapshot import Details, Disk, Filesystem, Interface, Process, encode_details
 
 Say = Callable[[str], None]
 
@@ -94,6 +95,7 @@ def fill(engine: Engine, extent: Extent, now: float, say: Say) -> Rows:
         last = {"received_at": now, "taken_at": now, "interval_seconds": float(INTERVAL_SECONDS)}
         connection.execute(update(host_state).values(sequence=1, incarnation=1, **last))
         opened = _fill_events(connection, every, now)
+        _fill_details(connection, whole, now)
     return Rows(
         snapshots=raw,
         rollups_5m=five_minute_rows,
@@ -207,6 +209,28 @@ def _fill_events(connection: Connection, host_ids: NDArray[np.int64], now: float
     ]
     connection.execute(insert(events), rows)
     return len(rows)
+
+
+def _fill_details(connection: Connection, host_ids: NDArray[np.int64], now: float) -> None:
+    """Write the latest details of hosts and an earlier copy, with as much in them as collectors send."""
+    processes = tuple(
+        Process(1000 + place, now - _DAY, name, "root", 5.0 + place, 1.0 + place, 1e8, f"/usr/bin/{name}")
+        for place, name in ((place, f"task-{place}") for place in range(10))
+    )
+    details = Details(
+        filesystems=tuple(
+            Filesystem(mount, f"/dev/vd{mount[-1]}", "ext4", 1e11, 5e10, 50.0, 5.0) for mount in ("/", "/srv", "/var")
+        ),
+        disks=tuple(Disk(f"vd{place}", 1e6, 1e6, 10.0, 10.0, 5.0) for place in "abc"),
+        interfaces=(Interface("eth0", 1e5, 1e5, 0.0, 0.0),),
+        processes_by_cpu=processes,
+        processes_by_memory=processes[::-1],
+        cpu_count=4,
+        platform="linux",
+    )
+    encoded = bytes(encode_details(details))
+    held = {"taken_at": now, "details": encoded, "earlier_taken_at": now - 700, "earlier_details": encoded}
+    connection.execute(insert(host_details), [{"host_id": host_id, **held} for host_id in host_ids.tolist()])
 
 
 def make_due(connection: Connection, duty: str) -> None:

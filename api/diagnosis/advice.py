@@ -10,7 +10,7 @@ from api.diagnosis.processes import end_burner, end_hoarder, protected
 from api.diagnosis.seen import Seen, finite
 from api.diagnosis.space import filling
 from api.diagnosis.suggestions import Suggestion, suggestion
-from api.diagnosis.traffic import NOTABLE_SWAPPING, busiest_disk, swapping, worst_interface
+from api.diagnosis.traffic import NOTABLE_SWAPPING, busiest_disk, lost_here, swapping, worst_interface
 from wire.words import duration, percent, quoted
 
 _NOTABLE_CPU_PERCENT = 50.0
@@ -177,10 +177,12 @@ def _disk_io(seen: Seen, found: Finding) -> list[Suggestion]:
 
 def _network(seen: Seen, found: Finding) -> list[Suggestion]:
     worst = worst_interface(seen)
-    if worst is None:
-        text = "Check the way to those it speaks with: segments are sent again, though no interface loses any."
-    else:
+    if worst is not None:
         text = f"Check cable, switch port, duplex and driver of {quoted(worst.name)}."
+    elif lost_here(seen) > 0:
+        text = "Check cables, switch ports, duplex and drivers of the host's interfaces."
+    else:
+        text = "Check the way to those it speaks with: segments are sent again, though no interface loses any."
     return [
         suggestion(
             text,

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from api.diagnosis.finding import named
-from api.diagnosis.measures import LEAST_SCORE, UNITS, Judged, severity_of
+from api.diagnosis.measures import LEAST_SCORE, Judged, severity_of
 from api.diagnosis.seen import Seen, finite
 from api.diagnosis.sentences import Story
 from api.diagnosis.trend import NOTHING, Climb, climb, is_daily
@@ -66,7 +66,7 @@ def judge_runaway(seen: Seen, found: Runaway) -> Judged:
     """Judge a runaway process: where all CPUs are busy they are what holds back, and this is why."""
     score = _SCORE_OF_UNKNOWN if seen.usual("process_cpu_max_percent") is None else _SCORE_OF_RUNAWAY
     value = finite(found.process.cpu_percent)
-    return Judged("process", value, UNITS["process"], _RUNAWAY_PERCENT, score, severity_of(score))
+    return Judged("process", value, "percent of one CPU", _RUNAWAY_PERCENT, score, severity_of(score))
 
 
 def tell_runaway(seen: Seen, found: Runaway, story: Story) -> None:
@@ -103,7 +103,8 @@ def judge_leak(found: Leak) -> Judged:
         if ends_in is not None and ends_in <= hours:
             score = of_that
             break
-    return Judged("leak", found.climb.per_hour, UNITS["leak"], 0.0, score, severity_of(score))
+    unit = "1/h" if ends_in is None else "percent/h"
+    return Judged("leak", found.climb.per_hour, unit, 0.0, score, severity_of(score))
 
 
 def tell_leak(seen: Seen, found: Leak, story: Story) -> None:

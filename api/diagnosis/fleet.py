@@ -22,6 +22,13 @@ _MOST_SUGGESTIONS = 12
 _FEWEST_TO_SHARE = 3
 _SHARE_OF_TAG = 0.6
 _TIMES_OF_TAG = 1.5
+_WORDS = {
+    "MiB/s": "MiB/s",
+    "1/s": "a second",
+    "percent of one CPU": "% of one CPU",
+    "percent/h": "% an hour",
+    "1/h": "an hour",
+}
 _LEAST_WEIGHT = 5.0
 """Of a host that is just held back, beside one that is so by far."""
 # What an open event says of a host that its means do not tell yet.
@@ -34,6 +41,7 @@ class HeldBack:
 
     host: str
     value: float
+    unit: str
     score: float
 
 
@@ -98,6 +106,7 @@ class _Held(NamedTuple):
     """How a host is held back by a resource."""
 
     value: float
+    unit: str
     score: float
 
 
@@ -146,18 +155,21 @@ def _held_back(fleet: Fleet) -> dict[Resource, dict[int, _Held]]:
     for column, resource in enumerate(RESOURCES):
         rows = np.flatnonzero((np.nan_to_num(fleet.scores[:, column]) >= LEAST_SCORE) & ~is_close)
         for row in rows.tolist():
-            held = _Held(float(fleet.values[row, column]), float(fleet.scores[row, column]))
+            held = _Held(float(fleet.values[row, column]), UNITS[resource], float(fleet.scores[row, column]))
             found.setdefault(resource, {})[int(fleet.host_ids[row])] = held
     for host_id, verdict in fleet.close.items():
         for one in verdict.findings:
             if one.score >= LEAST_SCORE:
-                found.setdefault(one.resource, {})[host_id] = _Held(one.value, one.score)
+                found.setdefault(one.resource, {})[host_id] = _Held(one.value, one.unit, one.score)
     return found
 
 
 def _finding(fleet: Fleet, resource: Resource, hosts: Mapping[int, _Held]) -> FleetFinding:
     worst = sorted(hosts, key=lambda host_id: -hosts[host_id].score)[:_MOST_NAMED]
-    named = [HeldBack(fleet.names[one], round(hosts[one].value, 1), round(hosts[one].score, 1)) for one in worst]
+    named = [
+        HeldBack(fleet.names[one], round(hosts[one].value, 1), hosts[one].unit, round(hosts[one].score, 1))
+        for one in worst
+    ]
     score = named[0].score
     story = Story()
     _tell(fleet, resource, hosts, named, story)
@@ -176,12 +188,13 @@ def _tell(
     reason = NAMES[resource].replace("its ", "their " if len(hosts) > 1 else "its ")
     verb = "hosts are" if len(hosts) > 1 else "hosts is"
     story.say(f"{count} of {looked_at} {verb} held back by {reason}.")
-    shown = [f"{quoted(one.host)} {_shown(story, resource, one.host, one.value)}" for one in worst]
+    shown = [f"{quoted(one.host)} {_shown(story, one.host, one.value, one.unit)}" for one in worst]
     story.say(f"{'The worst: ' if len(hosts) > len(worst) else ''}{listed(shown)}.")
     if resource in RESOURCES and len(fleet.host_ids) > len(hosts):
         values = fleet.values[:, RESOURCES.index(resource)]
         if np.isfinite(values).any():
-            story.say(f"Half of all hosts are below {_shown(story, resource, 'median', float(np.nanmedian(values)))}.")
+            median = _shown(story, "median", float(np.nanmedian(values)), UNITS[resource])
+            story.say(f"Half of all hosts are below {median}.")
     _tell_tag(fleet, hosts, story)
 
 
@@ -189,9 +202,8 @@ def _looked_at(fleet: Fleet) -> int:
     return len({*fleet.host_ids.tolist(), *fleet.close})
 
 
-def _shown(story: Story, resource: Resource, what: str, value: float) -> str:
-    unit = UNITS[resource]
-    return story.percent(what, value) if unit == "percent" else f"{story.number(what, value, unit)} {unit}"
+def _shown(story: Story, what: str, value: float, unit: str) -> str:
+    return story.percent(what, value) if unit == "percent" else f"{story.number(what, value, unit)} {_WORDS[unit]}"
 
 
 def _tell_tag(fleet: Fleet, hosts: Mapping[int, _Held], story: Story) -> None:

@@ -56,10 +56,12 @@ def _tell_since(seen: Seen, story: Story) -> None:
 def tell_memory(seen: Seen, judged: Judged, story: Story) -> None:
     """Say how much memory is left, and who holds it."""
     last, limit = story.percent("memory, last", seen.last("memory_percent")), story.percent("limit", judged.limit)
-    left = story.size("memory available", seen.last("memory_available_bytes"))
-    total = seen.last("memory_total_bytes")
-    of_all = f" of {story.size('memory, total', total)}" if total else ""
-    story.say(f"Memory is used at {last} (limit {limit}): {left}{of_all} are available.")
+    left = ""
+    if seen.has("memory_available_bytes") and seen.has("memory_total_bytes"):
+        available = story.size("memory available", seen.last("memory_available_bytes"))
+        total = story.size("memory, total", seen.last("memory_total_bytes"))
+        left = f": {available} of {total} are available"
+    story.say(f"Memory is used at {last} (limit {limit}){left}.")
     compare(seen, story, "memory_percent", "memory", story.percent)
     largest = [one for one in seen.by_memory() if finite(one.memory_percent) >= _NOTABLE_MEMORY_PERCENT]
     if largest:

@@ -130,12 +130,7 @@ _MEASURES = (
 )
 RESOURCES: tuple[Resource, ...] = tuple(one.resource for one in _MEASURES)
 """Those that are judged by their value alone."""
-UNITS: Mapping[Resource, str] = {
-    **{one.resource: one.unit for one in _MEASURES},
-    "process": "percent of one CPU",
-    "leak": "an hour",
-}
-"""Of the value that each resource is judged by."""
+UNITS: Mapping[Resource, str] = {one.resource: one.unit for one in _MEASURES}
 
 
 class Judged(NamedTuple):

@@ -64,6 +64,11 @@ def worst_interface(seen: Seen) -> Interface | None:
     return None if worst is None or _lost(worst) <= 0 else worst
 
 
+def lost_here(seen: Seen) -> float:
+    """Return how many packets a second the host's own interfaces break or drop."""
+    return seen.get("network_errors_per_second") + seen.get("network_drops_per_second")
+
+
 def swapping(seen: Seen) -> float:
     """Return how many bytes a second go to swap and back."""
     return seen.get("swap_in_bytes_per_second") + seen.get("swap_out_bytes_per_second")

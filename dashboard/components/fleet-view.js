@@ -17,6 +17,7 @@ import { MaintenanceControl } from "./maintenance-control.js";
 import { MonitorControls } from "./monitor-controls.js";
 import { Loaded } from "./notice.js";
 import { OpenEvents } from "./open-events.js";
+import { Optimize } from "./optimize.js";
 import { Panel } from "./panel.js";
 import { SummaryCounts } from "./summary-counts.js";
 import { Timeline } from "./timeline.js";
@@ -31,7 +32,10 @@ export function FleetView({ onChoose }) {
     <${FleetSummary} />
     <div class="columns">
       <div class="column-events"><${OpenEvents} events=${events} /></div>
-      <div class="column-metrics"><${HostTable} onChoose=${onChoose} /></div>
+      <div class="column-metrics">
+        <${Optimize} host=${null} onChoose=${onChoose} />
+        <${HostTable} onChoose=${onChoose} />
+      </div>
       <div class="column-past"><${Timeline} events=${events} host=${null} /></div>
     </div>
   `;

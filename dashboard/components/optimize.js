@@ -1,33 +1,46 @@
-/** What holds a host back, and what would help. */
+/** What holds a host, or the fleet, back, and what would help. */
 
-import { useContext } from "preact/hooks";
-import { optimize } from "../api.js";
+import { useState } from "preact/hooks";
+import { optimize, serverNow } from "../api.js";
 import { html } from "../html.js";
 import { useResource } from "../resource.js";
 import { visibleText } from "../visible.js";
 import { RESOURCES } from "../vocabulary.js";
+import { Finding } from "./finding.js";
 import { HostText } from "./host-text.js";
 import { Icon } from "./icon.js";
 import { Loaded } from "./notice.js";
 import { Panel } from "./panel.js";
-import { ScriptContext } from "./script-context.js";
+import { Suggestion } from "./suggestion.js";
 
-const MOST_SHOWN = 400;
+const MOST_SHOWN = 600;
+const SHOWN = 3;
+// An older one is of a host that has been silent since.
+const OLD_MS = 900_000;
+// All hosts are many to look at.
+const FLEET_SPACING_MS = 30_000;
 
-/** The analysis of a host's recent history: made anew every 30 seconds, and when asked for. */
-export function Optimize({ host }) {
-  const analysis = useResource(
-    `optimize ${host.id}`,
-    (signal) => optimize(host.id, signal),
+/** The diagnosis of a host, or of all for null: made anew every 30 seconds, and when asked for. */
+export function Optimize({ host, onChoose = null }) {
+  const [all, setAll] = useState(false);
+  const reference = host?.id ?? "*";
+  const diagnosis = useResource(
+    `optimize ${reference}`,
+    (signal) => optimize(reference, signal),
     (change) => change.topic === "all",
+    host ? undefined : FLEET_SPACING_MS,
   );
-  const actions = html`<button type="button" class="quiet small" onClick=${analysis.reload}>
+  const actions = html`<button type="button" class="quiet small" onClick=${diagnosis.reload}>
     <${Icon} name="refresh" />Look again
   </button>`;
   return html`<${Panel} title="Bottleneck" id="optimize" data-testid="optimize" actions=${actions}>
-    <${Loaded} resource=${analysis} what="the analysis" rows=${4}>
-      ${({ bottleneck, findings, suggestions }) => html`
+    <${Loaded} resource=${diagnosis} what="the diagnosis" rows=${4}>
+      ${({ bottleneck, summary, as_of: asOf, findings, suggestions }) => html`
         <${Bottleneck} resource=${bottleneck} />
+        ${
+          (bottleneck === "none" || serverNow() - Date.parse(asOf) > OLD_MS) &&
+          html`<p class="hint"><${HostText} text=${summary} limit=${MOST_SHOWN} /></p>`
+        }
         ${
           findings.length > 0 &&
           html`<ul class="findings">
@@ -37,8 +50,21 @@ export function Optimize({ host }) {
         ${
           suggestions.length > 0 &&
           html`<ol class="suggestions">
-          ${suggestions.map((one, i) => html`<${Suggestion} key=${i} suggestion=${one} host=${host} />`)}
+          ${suggestions.slice(0, all ? undefined : SHOWN).map(
+            (one) => html`<${Suggestion}
+              key=${`${one.host} ${one.text}`}
+              suggestion=${one}
+              host=${one.host ?? host.name}
+              onChoose=${onChoose}
+            />`,
+          )}
         </ol>`
+        }
+        ${
+          suggestions.length > SHOWN &&
+          html`<button type="button" class="quiet small" onClick=${() => setAll(!all)}>
+            ${all ? "Show fewer" : `Show all ${suggestions.length}`}
+          </button>`
         }
       `}
     <//>
@@ -47,35 +73,5 @@ export function Optimize({ host }) {
 
 function Bottleneck({ resource }) {
   if (resource === "none") return html`<p class="bottleneck good"><${Icon} name="healthy" />No bottleneck</p>`;
-  return html`<p class="bottleneck">${named(resource)}</p>`;
-}
-
-function Finding({ finding }) {
-  return html`<li class="tone-${finding.severity}">
-    <span class="finding-name">${named(finding.resource)}</span>
-    <span class="score" title="How near it is to holding everything back: ${Math.round(finding.score)} of 100">
-      <i style=${{ width: `${Math.min(100, finding.score)}%` }}></i>
-    </span>
-    <span class="finding-text"><${HostText} text=${finding.text} limit=${MOST_SHOWN} /></span>
-  </li>`;
-}
-
-function Suggestion({ suggestion, host }) {
-  const open = useContext(ScriptContext);
-  const { text, impact, issue_type: issueType, event_id: eventId, parameters } = suggestion;
-  const ask = () => open({ key: `optimize ${text}`, issueType, host: host.name, eventId, parameters });
-  return html`<li>
-    <p><${HostText} text=${text} limit=${MOST_SHOWN} /></p>
-    <p class="suggestion-foot">
-      <span class="impact">${visibleText(impact)} impact</span>
-      ${
-        issueType &&
-        html`<button type="button" class="small" onClick=${ask}><${Icon} name="script" />Make script…</button>`
-      }
-    </p>
-  </li>`;
-}
-
-function named(resource) {
-  return RESOURCES[resource] ?? visibleText(resource);
+  return html`<p class="bottleneck">${RESOURCES[resource] ?? visibleText(resource)}</p>`;
 }

@@ -10,6 +10,7 @@ ROUTES = {
     "open events",
     "fleet summary",
     "host",
+    "diagnosis",
     "chart 1 h",
     "chart 6 h",
     "chart 24 h",
@@ -28,6 +29,7 @@ def test_it_times_every_route_while_history_is_rolled_up_and_deleted() -> None:
     assert (figures["hosts"], figures["hosts_with_all_history"], figures["requests"]) == (20, 1, 120)
     assert set(figures["routes"]) == ROUTES
     assert all(0 < times["p50_ms"] <= times["p95_ms"] <= times["p99_ms"] for times in figures["routes"].values())
+    assert figures["diagnosis_of_fleet_ms"] > 0
     assert set(figures["previews"]) == {"25 %", "45 %", "60 %", "90 %"}
     # A day of one host and an hour of all; a month of one host and an hour of the others.
     assert figures["rows"]["snapshots"] == 2880 - 120 + 20 * 121

@@ -135,15 +135,6 @@ def test_a_process_of_the_table_is_the_one_the_form_names(served: Served, open_p
     expect(dialog.get_by_label("start_time")).to_have_value("1700000002")
 
 
-def test_the_bottleneck_is_named_with_its_figures_and_leads_to_a_script(served: Served, open_page: OpenPage) -> None:
-    page = open_page(served.host(hours=0.5, cpu_percent=98.0, load_1=9.0))
-    panel = page.get_by_test_id("optimize")
-    expect(panel.locator(".bottleneck")).to_have_text("CPU")
-    expect(panel.get_by_role("listitem").first).to_contain_text("98 %")
-    panel.get_by_role("button", name="Make script").first.click()
-    expect(page.get_by_role("dialog").get_by_label("Remedy")).to_have_value("cpu_high")
-
-
 def test_a_remedy_that_a_user_added_is_offered_and_a_bad_one_is_named_with_its_fault(
     served: Served, open_page: OpenPage
 ) -> None:

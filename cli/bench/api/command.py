@@ -59,4 +59,5 @@ and 30 days of roll-ups, of the others the last hour
 
 milliseconds        p50     p95     p99
 {routes}
-preview of a CPU limit over a week, milliseconds by limit: {previews}"""
+preview of a CPU limit over a week, milliseconds by limit: {previews}
+diagnosis of the fleet, milliseconds: {figures["diagnosis_of_fleet_ms"]:.0f}"""

@@ -7,7 +7,7 @@ snapshots that came late and deletes what is past its retention: both are let do
 Requests come at a steady pace whether or not the ones before are answered, routes in turn, hosts by chance, and each is
 timed from when it was due, so that a server that stalls cannot hide it by being asked less.
 
-At the end policies are previewed, one after the other.
+At the end policies are previewed and the fleet is diagnosed, one after the other.
 """
 
 import http.client
@@ -47,7 +47,12 @@ _DUE_SECONDS = 5.0
 # From one that half of the hosts are above to one that none is.
 _PREVIEWED_LIMITS = (25, 45, 60, 90)
 _PREVIEWS = 3
+_DIAGNOSES = 5
 _CHARTS = {"1 h": 3600, "6 h": 6 * 3600, "24 h": 86400, "7 d": 7 * 86400, "30 d": 30 * 86400}
+_ROUTES = (
+    *("hosts page", "events page", "open events", "fleet summary", "host", "diagnosis"),
+    *(f"chart {span}" for span in _CHARTS),
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,8 @@ def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]
         answers = _ask(client, routes, plan.rate, plan.seconds)
     say("previewing policies over a week")
     previews = _previews(client, answers.failed)
+    say("diagnosing the fleet")
+    diagnosis = _diagnosis(client, answers.failed)
     worker.check_running()
     with reading(engine) as connection:
         after = waiting(connection, expired_before)
@@ -105,6 +112,7 @@ def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]
         "hosts": plan.hosts,
         "routes": {route: _figures(times) for route, times in answers.milliseconds.items()},
         "previews": previews,
+        "diagnosis_of_fleet_ms": diagnosis,
         "requests": sum(map(len, answers.milliseconds.values())),
         "failures": sorted(set(answers.failed))[:5],
         "hosts_with_all_history": plan.whole_hosts,
@@ -130,8 +138,7 @@ class _Routes:
 
     def following(self) -> tuple[str, str]:
         """Return the next route in turn and a path of it."""
-        names = ("hosts page", "events page", "open events", "fleet summary", "host", *map("chart {}".format, _CHARTS))
-        name = names[self._turn % len(names)]
+        name = _ROUTES[self._turn % len(_ROUTES)]
         self._turn += 1
         host = self._random.randint(1, self._hosts)
         if name == "hosts page":
@@ -144,6 +151,8 @@ class _Routes:
             return name, "/api/v1/fleet/summary"
         if name == "host":
             return name, f"/api/v1/hosts/{host}"
+        if name == "diagnosis":
+            return name, f"/api/agent/optimize?host={host}"
         end = self._now + 1
         query = {"from": end - _CHARTS[name.removeprefix("chart ")], "to": end, "points": _POINTS}
         return name, f"/api/v1/hosts/{host}/metrics?{urlencode(query)}"
@@ -208,6 +217,18 @@ def _previews(client: Client, failed: list[str]) -> dict[str, float | None]:
                 failed.append(f"preview of {limit} %: {status} {answered[:200]!r}")
         previews[f"{limit} %"] = percentile(milliseconds, 50)
     return previews
+
+
+def _diagnosis(client: Client, failed: list[str]) -> float | None:
+    """Return the milliseconds of a diagnosis of the fleet, the median of some."""
+    milliseconds = []
+    for _ in range(_DIAGNOSES):
+        asked_at = time.monotonic()
+        status, answered = client.ask("GET", "/api/agent/optimize?fleet=true")
+        milliseconds.append(1000 * (time.monotonic() - asked_at))
+        if status != 200:
+            failed.append(f"diagnosis of the fleet: {status} {answered[:200]!r}")
+    return percentile(milliseconds, 50)
 
 
 @contextmanager
