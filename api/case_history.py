@@ -6,15 +6,14 @@ import numpy as np
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from api.diagnosis.measures import METRICS, Averages
+from api.diagnosis.measures import METRICS, PLACE, Averages
 from api.diagnosis.seen import FEWEST_PEERS, RECENT_SECONDS, WHOLE_SECONDS, OpenEvent, Peers, Seen, View
 from api.diagnosis.trend import History
 from store import case_history, filesystems
-from store.case_history import PeerAverages
+from store.case_history import Means, PeerAverages
 from store.events import Event
 from store.explanations import Views
 from store.hosts import HostName
-from store.metrics import Series
 from wire.snapshot import Details, Unreadable, decode_details
 from wire.text import storable
 
@@ -34,11 +33,11 @@ def seen_of(connection: Connection, host: HostName, remedy_of: Mapping[str, str]
     return Seen(
         host=host.name,
         now=stored.until,
-        averages=Averages.of_host(stored.averages),
+        averages=Averages(stored.whole[None], stored.recent[None]),
         silent_seconds=None if stored.last_taken_at is None else max(0.0, now - stored.last_taken_at),
         recent_seconds=stored.recent_seconds,
-        fives={name: _history(one) for name, one in stored.fives.items()},
-        hours={name: _history(one) for name, one in stored.hours.items()},
+        fives=_histories(stored.fives),
+        hours=_histories(stored.hours),
         peers=None if stored.peers is None else _peers(stored.peers),
         view=view,
         earlier=earlier,
@@ -48,8 +47,8 @@ def seen_of(connection: Connection, host: HostName, remedy_of: Mapping[str, str]
     )
 
 
-def _history(series: Series) -> History:
-    return History(np.array(series.t, np.float64), np.array(series.avg, np.float64))
+def _histories(stored: Means) -> dict[str, History]:
+    return {name: History(stored.at, stored.mean[:, place]) for name, place in PLACE.items()}
 
 
 def _peers(stored: PeerAverages) -> Peers:

@@ -1,7 +1,7 @@
 """What a diagnosis reads of one host: its recent means, its day and week, its peers, its details, its open events."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from store import events, explanations, filesystems, metrics, rollups
-from store.aggregates import FIVE_MINUTES, HOUR
+from store import events, explanations, filesystems, rollups
+from store.aggregates import HOUR, Aggregates
+from store.engine import driver_cursor
 from store.events import Event
 from store.explanations import Views
 from store.filesystems import History
-from store.metrics import Series
+from store.metrics import DEFAULT_INTERVAL_SECONDS
 from store.schema import host_state, hosts, tags
-from wire.metrics import INDEX
+from wire.metrics import INDEX, NAMES
+
+Floats = NDArray[np.float64]
 
 MOST_PEERS = 50
 """That are read of a host."""
@@ -24,14 +27,22 @@ MOST_PEERS = 50
 _HALF_DAY = 43_200
 _WEEK = 604_800
 _MOST_EVENTS = 200
-_RANGE_STEP_SECONDS = 30
+# No snapshot was taken later than this after it was received: worker.clocks.
+_CLOCK_TOLERANCE_SECONDS = 10.0
+
+
+class Means(NamedTuple):
+    """Means over buckets in the order of time: the starts of these (n), and the means (n, metrics), NaN for missing."""
+
+    at: Floats
+    mean: Floats
 
 
 class PeerAverages(NamedTuple):
     """Hosts with the same tag, and their means over the last hour (hosts, metrics), NaN for missing."""
 
     tag: str
-    averages: NDArray[np.float64]
+    averages: Floats
 
 
 @dataclass(frozen=True)
@@ -44,12 +55,14 @@ class CaseHistory:
     """None before the first snapshot."""
     recent_seconds: float
     """How long the last of the range is: two snapshots at least."""
-    averages: Mapping[str, tuple[float, float]]
-    """By metric that the host has, its mean over the range and over the last of it."""
-    fives: Mapping[str, Series]
-    """Means over 5 minutes of the last half day."""
-    hours: Mapping[str, Series]
-    """Means over hours of the last week."""
+    whole: Floats
+    """The mean of each metric over the range, NaN for missing."""
+    recent: Floats
+    """That over the last of the range, or where nothing came then of the last snapshot before."""
+    fives: Means
+    """Over 5 minutes of the last half day, as far as they are rolled up."""
+    hours: Means
+    """Over hours of the last week, as far as they are rolled up."""
     peers: PeerAverages | None
     """None where no tag of the host has enough of them."""
     views: Views | None
@@ -72,49 +85,61 @@ def read(
     state = connection.execute(
         select(host_state.c.taken_at, host_state.c.interval_seconds).where(host_state.c.host_id == host_id)
     ).one_or_none()
-    taken_at, interval = (None, metrics.DEFAULT_INTERVAL_SECONDS) if state is None else state
+    taken_at, interval = (None, DEFAULT_INTERVAL_SECONDS) if state is None else state
     until = taken_at if taken_at is not None and taken_at < now - range_seconds else now
     recent = max(recent_seconds, math.ceil(2 * interval))
+    places = [INDEX[name] for name in names]
+    at, values = _snapshots(connection, host_id, names, until - range_seconds, until)
+    is_recent = at >= min(until - recent, at.max(initial=0.0))
+    fives = rollups.read_hosts(connection, "rollups_5m", [host_id], until - _HALF_DAY, until)
+    hours = rollups.read_hosts(connection, "rollups_1h", [host_id], until - _WEEK, until)
     return CaseHistory(
         until=until,
         last_taken_at=taken_at,
         recent_seconds=recent,
-        averages=_averages(connection, host_id, names, until, range_seconds, math.ceil(recent)),
-        fives=metrics.series(connection, host_id, names, _span(until, _HALF_DAY, FIVE_MINUTES, "rollups_5m")),
-        hours=metrics.series(connection, host_id, names, _span(until, _WEEK, HOUR, "rollups_1h")),
-        peers=_peers(connection, host_id, names, until, fewest_peers),
+        whole=_mean(values),
+        recent=_mean(values[is_recent]),
+        fives=_means(fives, places),
+        hours=_means(hours, places),
+        peers=_peers(connection, host_id, places, until, fewest_peers),
         views=explanations.views(connection, [host_id]).get(host_id),
         filesystems=filesystems.history(connection, host_id),
         events=events.page(connection, events.EventFilter(host_id=host_id, state="open"), limit=_MOST_EVENTS),
     )
 
 
-def _span(until: float, seconds: int, step: int, source: rollups.Table) -> metrics.Buckets:
-    first = math.floor((until - seconds) / step)
-    return metrics.Buckets(first * step, step, math.floor(until / step) - first + 1, source)
+def _snapshots(
+    connection: Connection, host_id: int, names: Sequence[str], start: float, end: float
+) -> tuple[Floats, Floats]:
+    """Return when a host's snapshots of a span were taken (n), and their metrics (n, metrics), NaN for missing."""
+    assert set(names) <= set(NAMES)
+    mark = "%b" if connection.dialect.name == "postgresql" else "?"
+    query = f"""
+        SELECT taken_at, {", ".join(names)} FROM snapshots
+        WHERE host_id = {mark} AND taken_at >= {mark} AND taken_at <= {mark} AND received_at >= {mark}
+        ORDER BY taken_at"""  # noqa: S608 - names of our own
+    given = (host_id, start, end, start - _CLOCK_TOLERANCE_SECONDS)
+    with driver_cursor(connection) as cursor:
+        rows = cursor.execute(query, given).fetchall()
+    read = np.array([tuple(row) for row in rows], np.float64).reshape(len(rows), 1 + len(names))
+    return read[:, 0], read[:, 1:]
 
 
-def _averages(
-    connection: Connection, host_id: int, names: Sequence[str], until: float, seconds: int, recent_seconds: int
-) -> dict[str, tuple[float, float]]:
-    steps = seconds // _RANGE_STEP_SECONDS + 1
-    start = math.floor(until) - seconds
-    whole = metrics.series(connection, host_id, names, metrics.Buckets(start, _RANGE_STEP_SECONDS, steps))
-    last = metrics.Buckets(math.floor(until) - recent_seconds, recent_seconds + 1, 1)
-    recent = metrics.series(connection, host_id, names, last)
-    return {
-        name: (_mean(one.avg), _mean(recent[name].avg) if recent[name].avg else one.avg[-1])
-        for name, one in whole.items()
-        if one.avg
-    }
+def _mean(values: Floats) -> Floats:
+    """Return the mean of each column, NaN left out; NaN where there is nothing else."""
+    count = np.count_nonzero(~np.isnan(values), axis=0)
+    mean = np.full(values.shape[1], np.nan)
+    np.divide(np.nansum(values, axis=0), count, out=mean, where=count > 0)
+    return mean
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _means(held: Aggregates, places: Sequence[int]) -> Means:
+    order = np.argsort(held.start_at)
+    return Means(held.start_at[order], held.average()[order][:, places].astype(np.float64))
 
 
 def _peers(
-    connection: Connection, host_id: int, names: Sequence[str], until: float, fewest: int
+    connection: Connection, host_id: int, places: Sequence[int], until: float, fewest: int
 ) -> PeerAverages | None:
     """Return the peers of the host's narrowest tag that enough others bear; of very many those with the next ids."""
     mine = select(tags.c.tag).where(tags.c.host_id == host_id)
@@ -125,15 +150,13 @@ def _peers(
             continue
         ids = _bearers(connection, tag, host_id)
         held = rollups.read_hosts(connection, "rollups_5m", ids, until - HOUR, until)
-        places = [INDEX[name] for name in names]
-        _, row = np.unique(held.host_id, return_inverse=True)
-        peers = int(row.max()) + 1 if len(row) else 0
-        if peers < fewest:
-            continue
-        total, count = np.zeros((peers, len(names))), np.zeros((peers, len(names)))
-        np.add.at(total, row, held.total[:, places])
-        np.add.at(count, row, held.count[:, places])
-        return PeerAverages(tag, np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
+        order = np.argsort(held.host_id, kind="stable")
+        _, firsts = np.unique(held.host_id[order], return_index=True)
+        if len(firsts) >= fewest:
+            total = np.add.reduceat(held.total[order][:, places], firsts)
+            count = np.add.reduceat(held.count[order][:, places], firsts)
+            average = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+            return PeerAverages(tag, average)
     return None
 
 

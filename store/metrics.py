@@ -18,6 +18,7 @@ from store.schema import host_state, snapshots
 from wire.metrics import INDEX
 
 DEFAULT_INTERVAL_SECONDS = 30.0
+"""The pace of a collector that nobody asked for another."""
 # So many rows are read sooner than the step is made longer for a coarser source.
 _MOST_ROWS = 1000
 # No snapshot was taken later than this after it was received: worker.clocks.

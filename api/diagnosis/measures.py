@@ -61,13 +61,6 @@ class Averages:
     whole: Floats
     recent: Floats
 
-    @classmethod
-    def of_host(cls, means: Mapping[str, tuple[float, float]]) -> "Averages":
-        """Return those of one host, given (whole, recent) by metric."""
-        missing = (np.nan, np.nan)
-        whole, recent = np.array([means.get(name, missing) for name in METRICS], np.float64).T[:, None]
-        return cls(whole, recent)
-
     def of(self, name: str) -> Floats:
         """Return what was last, or where it was more before, something between the two."""
         whole, recent = self.whole[:, PLACE[name]], self.recent[:, PLACE[name]]

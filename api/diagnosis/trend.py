@@ -52,8 +52,8 @@ class Climb(NamedTuple):
 def climb(history: History, now: float, least: float) -> Climb | None:
     """Return the longest steady climb up to now, None where there is none of at least so much."""
     for hours in _WINDOWS_HOURS:
-        found = _climb_of(history, now, hours * _HOUR)
-        if found is not None and found.last - found.first >= least:
+        found = _climb_of(history, now, hours * _HOUR, least)
+        if found is not None:
             return found
     return None
 
@@ -68,10 +68,10 @@ def is_daily(found: Climb, hours: History, now: float) -> bool:
     return bool(climbs) and float(np.median(climbs)) >= _SHARE_OF_USUAL * (found.last - found.first)
 
 
-def _climb_of(history: History, now: float, seconds: float) -> Climb | None:
+def _climb_of(history: History, now: float, seconds: float, least: float) -> Climb | None:
     is_inside = (history.at >= now - seconds) & np.isfinite(history.mean)
     at, mean = history.at[is_inside], history.mean[is_inside]
-    if len(at) < 2 * _PARTS or at[-1] - at[0] < _COVERED * seconds:
+    if len(at) < 2 * _PARTS or at[-1] - at[0] < _COVERED * seconds or mean[-1] - mean[0] < least:
         return None
     place = np.minimum((at - at[0]) / (at[-1] - at[0]) * _PARTS, _PARTS - 1).astype(int)
     if len(np.unique(place)) < _PARTS:

@@ -55,7 +55,7 @@ def host(story: Mapping[str, Any]) -> Seen:
     return Seen(
         host="web",
         now=NOW,
-        averages=Averages.of_host({name: (whole[name], recent[name]) for name in METRICS}),
+        averages=averages({name: (whole[name], recent[name]) for name in METRICS}),
         silent_seconds=story.get("silent_seconds", 0.0),
         fives={name: _climbing(*way) for name, way in said.get("climb", {}).items()},
         hours={name: _usual(*ends) for name, ends in said.get("usual", {}).items()}
@@ -70,6 +70,12 @@ def host(story: Mapping[str, Any]) -> Seen:
         events=[_event(number, name, one) for number, (name, one) in enumerate(said.get("event", {}).items(), 1)],
         remedy_of=story.get("own_remedies", {}),
     )
+
+
+def averages(means: Mapping[str, tuple[float, float]]) -> Averages:
+    """Return the averages of one host, given (whole, recent) by metric."""
+    whole, recent = np.array([means.get(name, (math.nan, math.nan)) for name in METRICS]).T[:, None]
+    return Averages(whole, recent)
 
 
 def _processes(said: Mapping[str, list[float]]) -> tuple[Process, ...]:

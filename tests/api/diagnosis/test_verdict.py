@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.diagnosis.measures import METRICS, Averages
+from api.diagnosis.measures import METRICS
 from api.diagnosis.processes import PROTECTED
 from api.diagnosis.seen import OpenEvent, Seen, View
 from api.diagnosis.trend import History, climb
 from api.diagnosis.verdict import judge
-from tests.api.diagnosis.hosts import HOUR, NOW
+from tests.api.diagnosis.hosts import HOUR, NOW, averages
 from wire.snapshot import Details, Disk, Filesystem, Interface, Process
 from worker import remedies
 
@@ -48,16 +48,14 @@ def test_no_host_makes_it_fail(
 ) -> None:
     kinds = ("disk_full", "disk_forecast", "service_down", "deviation")
     events = [OpenEvent(1, kind, one.mount, "?", math.nan, evidence) for one in latest.filesystems for kind in kinds]
-    seen = Seen(
-        "web", NOW, Averages.of_host(means), view=View(NOW, latest), earlier=View(NOW - 600, earlier), events=events
-    )
+    seen = Seen("web", NOW, averages(means), view=View(NOW, latest), earlier=View(NOW - 600, earlier), events=events)
     found = judge(seen)
     assert all(0 <= one.score <= 100 for one in found.findings)
     assert all(0 <= one.rank <= one.effect <= 100 for one in found.suggestions)
 
 
 def test_a_host_of_which_nothing_is_known_has_no_finding() -> None:
-    found = judge(Seen("web", NOW, Averages.of_host({}), silent_seconds=None))
+    found = judge(Seen("web", NOW, averages({}), silent_seconds=None))
     assert (found.bottleneck, found.findings, found.suggestions) == ("none", [], [])
 
 
