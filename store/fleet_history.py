@@ -14,7 +14,7 @@ from store.hosts import HostName
 from store.schema import events, host_state, hosts, snapshots
 from wire.metrics import INDEX
 
-_BUCKETS = 4
+_BUCKETS = 3
 """Of the last closed ones: the very last may not be rolled up yet."""
 _IDS_AT_ONCE = 500
 _RANKS = ("low", "medium", "high", "critical")

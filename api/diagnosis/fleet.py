@@ -113,7 +113,8 @@ class _Held(NamedTuple):
 def to_look_at(host_ids: NDArray[np.int64], scores: Floats, severity: Mapping[int, str]) -> list[int]:
     """Return the ids of the hosts to look at closely: those worst off, by their means or their open events."""
     worst = np.nan_to_num(scores).max(axis=1, initial=0.0)
-    by_id = dict(zip(host_ids.tolist(), worst.tolist(), strict=True))
+    some = np.argsort(-worst, kind="stable")[: MOST_CLOSE + len(severity)]
+    by_id = dict(zip(host_ids[some].tolist(), worst[some].tolist(), strict=True))
     for host_id, one in severity.items():
         by_id[host_id] = max(by_id.get(host_id, 0.0), _SCORES_OF_EVENTS.get(one, 0.0))
     return sorted(by_id, key=lambda host_id: (-by_id[host_id], host_id))[:MOST_CLOSE]
