@@ -74,7 +74,7 @@ def _view(taken_at: float | None, encoded: bytes | None) -> View | None:
 
 def _storable(details: Details) -> Details:
     """Return the details with the texts that name something as the events have them."""
-    shown = {
+    named = {
         "processes_by_cpu": "name",
         "processes_by_memory": "name",
         "filesystems": "mount",
@@ -83,8 +83,11 @@ def _storable(details: Details) -> Details:
     }
     mended = {
         part: tuple(replace(one, **{name: storable(getattr(one, name))}) for one in getattr(details, part))
-        for part, name in shown.items()
+        for part, name in named.items()
     }
+    mended["directories"] = tuple(
+        replace(one, mount=storable(one.mount), path=storable(one.path)) for one in details.directories
+    )
     return replace(details, **mended)
 
 

@@ -8,9 +8,10 @@ from api.diagnosis.load import NOTABLE_STEAL_PERCENT, waiting_for
 from api.diagnosis.measures import Resource
 from api.diagnosis.processes import end_burner, end_hoarder, protected
 from api.diagnosis.seen import Seen, finite
-from api.diagnosis.space import filling
+from api.diagnosis.space import fastest_growing, filling
 from api.diagnosis.suggestions import Suggestion, suggestion
 from api.diagnosis.traffic import NOTABLE_SWAPPING, busiest_disk, lost_here, swapping, worst_interface
+from wire.snapshot import Directory
 from wire.words import duration, percent, quoted
 
 _NOTABLE_CPU_PERCENT = 50.0
@@ -129,7 +130,7 @@ def _disk_space(seen: Seen, found: Finding) -> list[Suggestion]:
                 resource="disk_space",
                 issue_type="disk_full",
                 event_id=None if event is None else event.id,
-                parameters={"mount": mount},
+                parameters={"mount": mount, **_directory(fastest_growing(seen, mount))},
             )
         )
         advice.append(
@@ -144,6 +145,10 @@ def _disk_space(seen: Seen, found: Finding) -> list[Suggestion]:
             )
         )
     return advice
+
+
+def _directory(fastest: Directory | None) -> dict[str, str | float]:
+    return {} if fastest is None else {"directory": fastest.path, "directory_bytes": finite(fastest.bytes)}
 
 
 def _disk_io(seen: Seen, found: Finding) -> list[Suggestion]:

@@ -100,7 +100,7 @@ def end_hoarder(
         resource=resource,
         issue_type="process_memory_high",
         event_id=None if event is None else event.id,
-        parameters=pinned(process),
+        parameters={**pinned(process), "memory_bytes": round(finite(process.memory_bytes))},
     )
 
 

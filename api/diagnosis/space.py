@@ -1,8 +1,7 @@
 """What is said of the space on filesystems: how full, since when, how soon it is all, and what fills it."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,7 +9,7 @@ from api.diagnosis.measures import LEAST_SCORE, Judged, severity_of
 from api.diagnosis.seen import MOST_NAMED, OpenEvent, Seen
 from api.diagnosis.sentences import Story
 from api.diagnosis.trend import NOTHING
-from wire.snapshot import Filesystem
+from wire.snapshot import Directory, Filesystem
 from wire.words import quoted
 
 FULL_PERCENT = 85.0
@@ -20,6 +19,7 @@ _DAY = 24 * _HOUR
 # What is full within the hour scores this.
 _MOST_FORESEEN_SCORE = 90.0
 _NOTABLE_CHANGE_PERCENT = 1.0
+_NOTABLE_GROWTH_BYTES = 2**20
 
 
 class Filling(NamedTuple):
@@ -34,14 +34,6 @@ class Filling(NamedTuple):
         """How soon it will be full; infinite where that is not foreseen."""
         value = None if self.forecast is None else self.forecast.value
         return value if value is not None and value >= 0 else math.inf
-
-
-class _Directory(msgspec.Struct):
-    """A directory as evidence has it."""
-
-    path: str
-    growth_bytes: float
-    seconds: float
 
 
 class _Forecast(msgspec.Struct):
@@ -84,7 +76,7 @@ def tell_space(seen: Seen, judged: Judged, story: Story) -> None:
         _tell_one(seen, judged, filesystem, story)
         if filesystem.mount in forecasts:
             _tell_future(forecasts[filesystem.mount], story)
-            _tell_directories(seen, filesystem, story)
+            _tell_directory(seen, filesystem, story)
 
 
 def _tell_one(seen: Seen, judged: Judged, one: Filesystem, story: Story) -> None:
@@ -119,25 +111,23 @@ def _tell_future(one: Filling, story: Story) -> None:
     story.say(f"It is likely to be out{of_inodes or ' of space'} in {soon}{pace}.")
 
 
-def _tell_directories(seen: Seen, one: Filesystem, story: Story) -> None:
-    event = seen.event("disk_full", "disk_forecast", subject=one.mount)
-    for directory in fastest_growing(event.evidence if event else {})[:1]:
-        grown = story.size("growth of that directory", directory.growth_bytes)
-        within = story.duration("time of that growth", directory.seconds)
-        story.say(f"{quoted(directory.path)} grew most: by {grown} within {within}.")
+def _tell_directory(seen: Seen, one: Filesystem, story: Story) -> None:
+    fastest = fastest_growing(seen, one.mount)
+    if fastest is not None:
+        grown = story.size("growth of that directory", fastest.growth_bytes)
+        within = story.duration("time of that growth", fastest.seconds)
+        holds = story.size("size of that directory", fastest.bytes)
+        story.say(f"{quoted(fastest.path)} grew most: by {grown} within {within}, to {holds}.")
 
 
-def fastest_growing(evidence: Mapping[str, Any]) -> list[_Directory]:
-    """Return the directories of an event's evidence that grew, the fastest first."""
-    given = evidence.get("directories")
-    found = []
-    for one in given if isinstance(given, list) else []:
-        try:
-            found.append(msgspec.convert(one, _Directory))
-        except msgspec.ValidationError:
-            continue
-    grown = [one for one in found if one.growth_bytes > 0 and one.seconds > 0]
-    return sorted(grown, key=lambda one: -one.growth_bytes / one.seconds)
+def fastest_growing(seen: Seen, mount: str) -> Directory | None:
+    """Return the directory of a filesystem that grew most, None where none is known to have grown notably."""
+    growing = [
+        one
+        for one in seen.details.directories
+        if one.mount == mount and one.growth_bytes >= _NOTABLE_GROWTH_BYTES and one.seconds > 0
+    ]
+    return max(growing, key=lambda one: one.growth_bytes, default=None)
 
 
 def _fullest(seen: Seen) -> list[Filesystem]:

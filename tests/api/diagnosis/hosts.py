@@ -9,7 +9,7 @@ import numpy as np
 from api.diagnosis.measures import METRICS, Averages
 from api.diagnosis.seen import OpenEvent, Peers, Seen, View
 from api.diagnosis.trend import History
-from wire.snapshot import Details, Disk, Filesystem, Interface, Process
+from wire.snapshot import Details, Directory, Disk, Filesystem, Interface, Process
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -46,6 +46,7 @@ def host(story: Mapping[str, Any]) -> Seen:
         filesystems=tuple(_filesystem(mount, used) for mount, used in said.get("filesystem", {}).items()),
         disks=tuple(Disk(name, 0.0, 0.0, 0.0, 0.0, busy) for name, busy in said.get("disk", {}).items()),
         interfaces=tuple(Interface(name, 0.0, 0.0, 0.0, lost) for name, lost in said.get("interface", {}).items()),
+        directories=tuple(_directory(path, grown) for path, grown in said.get("directory", {}).items()),
         processes_by_cpu=latest,
         processes_by_memory=latest,
         cpu_count=story.get("cpus", 2),
@@ -88,6 +89,10 @@ def _processes(said: Mapping[str, list[float]]) -> tuple[Process, ...]:
 def _filesystem(mount: str, used: float | list[float]) -> Filesystem:
     percent, inodes = used if isinstance(used, list) else (used, math.nan)
     return Filesystem(mount, "/dev/vda1", "ext4", 100 * GIBIBYTE, percent * GIBIBYTE, percent, inodes)
+
+
+def _directory(path: str, grown: float) -> Directory:
+    return Directory("/" + path.split("/")[1], path, 10 * GIBIBYTE, grown * GIBIBYTE, 600.0)
 
 
 def _usual(least: float, most: float) -> History:

@@ -15,6 +15,7 @@ from tests.api.diagnosis.hosts import host
 from wire import words
 
 STORIES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "stories.toml").read_text())["story"]
+UNTOLD = ("start_time", "memory_bytes", "directory_bytes")
 ENDINGS = ("bottleneck", "summary", "says", "suggests", "never_says")
 
 
@@ -38,8 +39,8 @@ def test_a_story_ends_as_told(story: dict[str, Any]) -> None:
 
 
 def shown(one: Suggestion) -> str:
-    """Return a suggestion as a story has it: its text, and the remedy with its parameters or why there is none."""
-    parameters = "".join(f" {name}={value}" for name, value in one.parameters.items() if name != "start_time")
+    """Return a suggestion as a story has it: its text, and the remedy and what it is for, or why there is none."""
+    parameters = "".join(f" {name}={value}" for name, value in one.parameters.items() if name not in UNTOLD)
     event = f" for event {one.event_id}" if one.event_id else ""
     return f"{one.text} -> " + (f"{one.issue_type}{parameters}{event}" if one.issue_type else f"none: {one.no_remedy}")
 

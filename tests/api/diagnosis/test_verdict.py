@@ -13,7 +13,7 @@ from api.diagnosis.processes import PROTECTED
 from api.diagnosis.seen import OpenEvent, Seen, View
 from api.diagnosis.trend import History, climb
 from api.diagnosis.verdict import judge
-from tests.api.diagnosis.hosts import HOUR, NOW, averages
+from tests.api.diagnosis.hosts import GIBIBYTE, HOUR, NOW, averages, host
 from wire.snapshot import Details, Disk, Filesystem, Interface, Process
 from worker import remedies
 
@@ -57,6 +57,14 @@ def test_no_host_makes_it_fail(
 def test_a_host_of_which_nothing_is_known_has_no_finding() -> None:
     found = judge(Seen("web", NOW, averages({}), silent_seconds=None))
     assert (found.bottleneck, found.findings, found.suggestions) == ("none", [], [])
+
+
+def test_what_a_script_is_about_is_told_so_that_nothing_else_is_hit() -> None:
+    short = host({"memory_percent": 97, "process hoarder 4712": [5, 60]})
+    filling = host({"disk_percent": 97, "filesystem /srv": 97, "directory /srv/log": 2})
+    process, filesystem = (judge(one).suggestions[0].parameters for one in (short, filling))
+    assert process == {"pid": 4712, "start_time": 1.7e9 + 4712, "memory_bytes": 5153960755}
+    assert filesystem == {"mount": "/srv", "directory": "/srv/log", "directory_bytes": 10 * GIBIBYTE}
 
 
 @pytest.mark.parametrize("remedy", ["cpu_high", "process_memory_high"])
