@@ -1,6 +1,7 @@
 """What holds for every verdict, whatever is known of a host."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.diagnosis.measures import METRICS
+from api.diagnosis.measures import METRICS, RESOURCES, scores
 from api.diagnosis.processes import PROTECTED
 from api.diagnosis.seen import OpenEvent, Seen, View
 from api.diagnosis.trend import History, climb
@@ -93,3 +94,12 @@ def test_a_climb_is_told_with_its_pace_and_its_length(hours: float) -> None:
     assert found is not None
     assert found.per_hour == pytest.approx(20 / hours, rel=0.1)
     assert found.seconds == pytest.approx(hours * HOUR, rel=0.1)
+
+
+@pytest.mark.parametrize("column", [(2, 60.0), (3, 100.0)])
+def test_the_docs_tell_the_limits(column: tuple[int, float]) -> None:
+    place, score = column
+    page = (Path(__file__).parents[3] / "docs/diagnosis.md").read_text()
+    rows = {resource: row for row in page.splitlines() for resource in RESOURCES if row.startswith(f"| `{resource}` |")}
+    told = [float(re.findall(r"[\d.]+", rows[resource].split("|")[place + 1])[0]) for resource in RESOURCES]
+    assert scores(np.array([told]))[0] == pytest.approx(score, rel=0.01)
