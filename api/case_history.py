@@ -35,6 +35,7 @@ def seen_of(connection: Connection, host: HostName, remedy_of: Mapping[str, str]
         now=stored.until,
         averages=Averages(stored.whole[None], stored.recent[None]),
         silent_seconds=None if stored.last_taken_at is None else max(0.0, now - stored.last_taken_at),
+        whole_seconds=stored.range_seconds,
         recent_seconds=stored.recent_seconds,
         fives=_histories(stored.fives),
         hours=_histories(stored.hours),

@@ -53,6 +53,8 @@ class CaseHistory:
     """The moment: now, or the last snapshot of a host that has been silent for longer than the range."""
     last_taken_at: float | None
     """None before the first snapshot."""
+    range_seconds: float
+    """How long the range is: less than was asked for where the host was not seen for so long."""
     recent_seconds: float
     """How long the last of the range is: two snapshots at least."""
     whole: Floats
@@ -96,6 +98,7 @@ def read(
     return CaseHistory(
         until=until,
         last_taken_at=taken_at,
+        range_seconds=until - float(at.min(initial=until)),
         recent_seconds=recent,
         whole=_mean(values),
         recent=_mean(values[is_recent]),

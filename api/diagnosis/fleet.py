@@ -251,7 +251,7 @@ def _summary(
         only = f" Of {fleet.monitored:,} monitored hosts {looked_at:,} were looked at: most of the others are silent."
     if not findings:
         return f"Nothing that is measured holds any of {looked_at:,} hosts back.{only}"
-    if len(findings) == 1:
-        return findings[0].text + only
     count = len({host_id for hosts in by_resource.values() for host_id in hosts})
+    if count == findings[0].value:
+        return findings[0].text + only
     return f"{count:,} of {looked_at:,} hosts {'are' if count > 1 else 'is'} held back. {findings[0].text}{only}"

@@ -2,7 +2,7 @@
 
 from api.diagnosis.finding import compare, listed, named
 from api.diagnosis.measures import Judged
-from api.diagnosis.seen import WHOLE_SECONDS, Seen, finite
+from api.diagnosis.seen import Seen, finite
 from api.diagnosis.sentences import Story
 
 NOTABLE_STEAL_PERCENT = 10.0
@@ -17,10 +17,12 @@ def tell_cpu(seen: Seen, judged: Judged, story: Story) -> None:
     """Say how busy the CPUs are, and with what."""
     recent = story.duration("the last of the range", seen.recent_seconds)
     last = story.percent("CPU, last", seen.last("cpu_percent"))
-    whole = story.percent("CPU, whole range", seen.whole("cpu_percent"))
-    span = story.duration("the whole range", WHOLE_SECONDS)
+    before = ""
+    if seen.whole_seconds > 2 * seen.recent_seconds:
+        whole = story.percent("CPU, whole range", seen.whole("cpu_percent"))
+        before = f", at {whole} in the last {story.duration('the whole range', seen.whole_seconds)}"
     limit = story.percent("limit", judged.limit)
-    story.say(f"CPU was busy at {last} in the last {recent}, at {whole} in the last {span} (limit {limit}).")
+    story.say(f"CPU was busy at {last} in the last {recent}{before} (limit {limit}).")
     cpus = seen.details.cpu_count
     if cpus:
         shown = story.number("CPUs", cpus, digits=0)

@@ -19,9 +19,11 @@ PROTECTED = {
     "dockerd containerd containerd-shim* podman conmon runc crun crio kubelet libvirtd qemu-*": "runs containers or "
     "virtual machines",
     "Xorg Xwayland gnome-shell plasmashell kwin* WindowServer loginwindow Dock Finder": "is the desktop session",
-    "fleetmedic": "is part of Fleetmedic",
 }
 """Names, with patterns, of processes that the remedies leave alone, and why: those that may well be busy or large."""
+
+OWN_COMMANDS = ("*[ /]fleetmedic *", "* cli.main *", "*celery*fleetmedic*")
+"""Patterns of the commands of Fleetmedic's own processes."""
 
 _BACK_BELOW = 5.0
 """So far below its limit is a value well again (docs/rules.md)."""
@@ -108,6 +110,8 @@ def protected(process: Process) -> str | None:
     """Return why the remedies leave a process alone, None where they do not; it reads on from its name."""
     if process.pid <= 2:
         return "is the system itself"
+    if any(fnmatchcase(f" {process.command} ", one) for one in OWN_COMMANDS):
+        return "is part of Fleetmedic"
     return next(
         (why for names, why in PROTECTED.items() if any(fnmatchcase(process.name, one) for one in names.split())), None
     )

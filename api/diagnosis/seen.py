@@ -75,6 +75,8 @@ class Seen:
     """Of this host alone."""
     silent_seconds: float | None = 0.0
     """For how long it has sent nothing; None where it never did."""
+    whole_seconds: float = WHOLE_SECONDS
+    """What the averages are over: less than WHOLE_SECONDS for a host that was not seen for so long."""
     recent_seconds: float = RECENT_SECONDS
     fives: Mapping[str, History] = field(default_factory=dict)
     """By metric, its means over 5 minutes of the last half day."""

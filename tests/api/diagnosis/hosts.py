@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from api.diagnosis.measures import METRICS, Averages
-from api.diagnosis.seen import OpenEvent, Peers, Seen, View
+from api.diagnosis.seen import WHOLE_SECONDS, OpenEvent, Peers, Seen, View
 from api.diagnosis.trend import History
 from wire.snapshot import Details, Directory, Disk, Filesystem, Interface, Process
 
@@ -57,6 +57,7 @@ def host(story: Mapping[str, Any]) -> Seen:
         host="web",
         now=NOW,
         averages=averages({name: (whole[name], recent[name]) for name in METRICS}),
+        whole_seconds=story.get("whole_seconds", WHOLE_SECONDS),
         silent_seconds=story.get("silent_seconds", 0.0),
         fives={name: _climbing(*way) for name, way in said.get("climb", {}).items()},
         hours={name: _usual(*ends) for name, ends in said.get("usual", {}).items()}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.diagnosis.measures import METRICS, RESOURCES, scores
-from api.diagnosis.processes import PROTECTED
+from api.diagnosis.processes import OWN_COMMANDS, PROTECTED, protected
 from api.diagnosis.seen import OpenEvent, Seen, View
 from api.diagnosis.trend import History, climb
 from api.diagnosis.verdict import judge
@@ -68,10 +68,25 @@ def test_what_a_script_is_about_is_told_so_that_nothing_else_is_hit() -> None:
     assert filesystem == {"mount": "/srv", "directory": "/srv/log", "directory_bytes": 10 * GIBIBYTE}
 
 
+@pytest.mark.parametrize(
+    ("pid", "name", "command", "why"),
+    [
+        (1, "init", "/sbin/init", "is the system itself"),
+        (99, "clickhouse-serv", "", "is a database"),
+        (99, "fleetmedic", "/opt/.venv/bin/fleetmedic worker", "is part of Fleetmedic"),
+        (99, "python3", "python3 -m cli.main up", "is part of Fleetmedic"),
+        (99, "python3", "python3 fleetmedics.py", None),
+    ],
+)
+def test_what_a_script_refuses_is_told_with_the_reason(pid: int, name: str, command: str, why: str | None) -> None:
+    assert protected(Process(pid, 1.7e9, name, "root", 90.0, 1.0, 1e6, command)) == why
+
+
 @pytest.mark.parametrize("remedy", ["cpu_high", "process_memory_high"])
 def test_what_is_protected_here_the_scripts_protect(remedy: str) -> None:
     script = (Path(remedies.__file__).parent / remedy / "fix.sh").read_text()
     named = [name for listed in PROTECTED for name in listed.split()]
+    named += [command.replace(" ", "\\ ") for command in OWN_COMMANDS]
     assert [name for name in named if name not in script] == []
 
 
