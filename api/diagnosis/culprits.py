@@ -22,7 +22,11 @@ _SCORES_OF_LEAK = ((1.0, 85.0), (6.0, 75.0), (24.0, LEAST_SCORE + 5))
 _SCORE_OF_LATER = 50.0
 _LEAST_CLIMB_PERCENT = 5.0
 _LEAST_RISE = {"open_files": 2000.0, "threads": 500.0}
-_WORDS = {"memory_percent": "Memory in use", "open_files": "The number of open files", "threads": "That of threads"}
+_WORDS = {
+    "memory_percent": "Memory in use",
+    "open_files": "The number of open files",
+    "threads": "The number of threads",
+}
 # Of what a leak takes in a time, at least what a process must have grown by in it to be behind it.
 _SHARE_OF_LEAK = 0.2
 
@@ -85,7 +89,7 @@ def tell_runaway(seen: Seen, found: Runaway, story: Story) -> None:
 
 
 def leak(seen: Seen) -> Leak | None:
-    """Return what leaks most urgently, None where nothing does."""
+    """Return what leaks, memory before all else; None where nothing does."""
     for metric in _WORDS:
         fives, hours = seen.fives.get(metric, NOTHING), seen.hours.get(metric, NOTHING)
         found = climb(fives, seen.now, _least_climb(seen, metric))

@@ -69,7 +69,8 @@ def judge(seen: Seen) -> Verdict:
         story = Story()
         culprits.tell_runaway(seen, runaway, story)
         found.append(finding(culprits.judge_runaway(seen, runaway), story))
-        advice += against_runaway(seen, found[-1], runaway)
+        if found[-1].score >= LEAST_SCORE:
+            advice += against_runaway(seen, found[-1], runaway)
     leak = culprits.leak(seen)
     if leak is not None:
         story = Story()
