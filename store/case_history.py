@@ -98,7 +98,7 @@ def read(
     return CaseHistory(
         until=until,
         last_taken_at=taken_at,
-        range_seconds=until - float(at.min(initial=until)),
+        range_seconds=min(float(range_seconds), until - float(at.min(initial=until)) + interval),
         recent_seconds=recent,
         whole=_mean(values),
         recent=_mean(values[is_recent]),
