@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from api.diagnosis.culprits import Leak, Runaway
-from api.diagnosis.finding import Finding, named
+from api.diagnosis.finding import Finding
 from api.diagnosis.load import NOTABLE_STEAL_PERCENT, waiting_for
 from api.diagnosis.measures import Resource
-from api.diagnosis.processes import end_burner, end_hoarder, protected
+from api.diagnosis.processes import end_burner, end_hoarder
 from api.diagnosis.seen import Seen, finite
 from api.diagnosis.space import fastest_growing, filling
 from api.diagnosis.suggestions import Suggestion, suggestion
@@ -14,6 +14,7 @@ from api.diagnosis.traffic import NOTABLE_SWAPPING, busiest_disk, lost_here, swa
 from wire.snapshot import Directory
 from wire.words import duration, percent, quoted
 
+_MEMORY_LIMIT = 90.0
 _NOTABLE_CPU_PERCENT = 50.0
 _NOTABLE_MEMORY_PERCENT = 10.0
 
@@ -29,39 +30,19 @@ def against(seen: Seen, found: Finding) -> list[Suggestion]:
 
 def against_runaway(seen: Seen, found: Finding, runaway: Runaway) -> list[Suggestion]:
     """Return what would help against a runaway process."""
-    ended = end_burner(seen, runaway.process, "process", found.score, found.limit)
-    if protected(runaway.process) is not None:
-        return ended
-    calmer = f"One CPU would be free again; {named(runaway.process)} would be gone."
-    return [suggestion_of_runaway(one, calmer, found.score) for one in ended]
-
-
-def suggestion_of_runaway(one: Suggestion, expected: str, score: float) -> Suggestion:
-    """Return the suggestion with all its effect: of what runs away nothing is left once it has ended."""
-    is_milder = one.parameters.get("action") == "renice"
-    return suggestion(
-        one.text,
-        one.expected if is_milder else expected,
-        effect=40 if is_milder else 100,
-        score=score,
-        risk=one.risk,
-        resource=one.resource,
-        issue_type=one.issue_type,
-        event_id=one.event_id,
-        parameters=one.parameters,
-    )
+    return end_burner(seen, runaway.process, found)
 
 
 def against_leak(seen: Seen, found: Finding, leak: Leak) -> list[Suggestion]:
     """Return what would help against a leak."""
     if leak.process is not None:
-        return [end_hoarder(seen, leak.process, "leak", found.score, 90.0, leak.climb.per_hour)]
+        return [end_hoarder(seen, leak.process, found, _MEMORY_LIMIT, leak.climb.per_hour)]
     if leak.metric == "memory_percent":
         return [_report_memory(seen, found)]
-    what = "opens files" if leak.metric == "open_files" else "starts threads"
+    what = "opens files and does not close" if leak.metric == "open_files" else "starts threads and does not end"
     return [
         suggestion(
-            f"Find the program that {what} and does not close them, and restart it.",
+            f"Find the program that {what} them, and restart it.",
             "They would be back at what they were before the climb.",
             effect=70,
             score=found.score,
@@ -74,7 +55,7 @@ def against_leak(seen: Seen, found: Finding, leak: Leak) -> list[Suggestion]:
 
 def _cpu(seen: Seen, found: Finding) -> list[Suggestion]:
     burners = [one for one in seen.by_cpu() if finite(one.cpu_percent) >= _NOTABLE_CPU_PERCENT]
-    advice = [one for process in burners[:2] for one in end_burner(seen, process, "cpu", found.score, found.limit)]
+    advice = [one for process in burners[:2] for one in end_burner(seen, process, found)]
     if not burners:
         advice.append(_find_what_is_busy(seen, found))
     steal = seen.last("cpu_steal_percent")
@@ -95,8 +76,7 @@ def _cpu(seen: Seen, found: Finding) -> list[Suggestion]:
 
 def _memory(seen: Seen, found: Finding) -> list[Suggestion]:
     largest = [one for one in seen.by_memory() if finite(one.memory_percent) >= _NOTABLE_MEMORY_PERCENT]
-    limit = found.limit if found.resource == "memory" else 90.0
-    advice = [end_hoarder(seen, process, found.resource, found.score, limit) for process in largest[:2]]
+    advice = [end_hoarder(seen, process, found, _MEMORY_LIMIT) for process in largest[:2]]
     return [*advice, _report_memory(seen, found)]
 
 

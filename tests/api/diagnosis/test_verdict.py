@@ -72,14 +72,16 @@ def test_what_a_script_is_about_is_told_so_that_nothing_else_is_hit() -> None:
     ("pid", "name", "command", "why"),
     [
         (1, "init", "/sbin/init", "is the system itself"),
-        (99, "clickhouse-serv", "", "is a database"),
+        (99, "clickhouse-serv", "clickhouse-server --daemon", "is a database"),
         (99, "fleetmedic", "/opt/.venv/bin/fleetmedic worker", "is part of Fleetmedic"),
         (99, "python3", "python3 -m cli.main up", "is part of Fleetmedic"),
+        (99, "kworker/0:1", "", "is part of the kernel"),
         (99, "python3", "python3 fleetmedics.py", None),
     ],
 )
 def test_what_a_script_refuses_is_told_with_the_reason(pid: int, name: str, command: str, why: str | None) -> None:
-    assert protected(Process(pid, 1.7e9, name, "root", 90.0, 1.0, 1e6, command)) == why
+    seen = Seen("web", NOW, averages({}), view=View(NOW, Details(platform="linux")))
+    assert protected(seen, Process(pid, 1.7e9, name, "root", 90.0, 1.0, 1e6, command)) == why
 
 
 @pytest.mark.parametrize("remedy", ["cpu_high", "process_memory_high"])
