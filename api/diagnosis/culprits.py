@@ -6,7 +6,7 @@ from api.diagnosis.finding import named
 from api.diagnosis.measures import LEAST_SCORE, Judged, severity_of
 from api.diagnosis.seen import Seen, finite
 from api.diagnosis.sentences import Story
-from api.diagnosis.trend import NOTHING, Climb, climb, is_daily
+from api.diagnosis.trend import NOTHING, Climb, climb, is_new
 from wire.snapshot import Process
 
 # Of one CPU, at two looks some ten minutes apart.
@@ -39,7 +39,7 @@ class Runaway(NamedTuple):
 
 
 class Leak(NamedTuple):
-    """What climbs steadily, though not every day, and who is behind it where that is known."""
+    """What climbs steadily to where it never was, and who is behind it where that is known."""
 
     metric: str
     climb: Climb
@@ -93,7 +93,7 @@ def leak(seen: Seen) -> Leak | None:
     for metric in _WORDS:
         fives, hours = seen.fives.get(metric, NOTHING), seen.hours.get(metric, NOTHING)
         found = climb(fives, seen.now, _least_climb(seen, metric))
-        if found is not None and not is_daily(found, hours, seen.now):
+        if found is not None and is_new(found, hours, seen.now):
             process, grown = _behind(seen, found) if metric == "memory_percent" else (None, 0.0)
             return Leak(metric, found, process, grown)
     return None
