@@ -1,9 +1,10 @@
-"""What the open events ask for that no resource tells of."""
+"""What the open events ask for, where nothing that was found of a resource answers them already."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from api.diagnosis.seen import MOST_NAMED, OpenEvent, Seen
+from api.diagnosis.space import INODES
 from api.diagnosis.suggestions import Risk, Suggestion, suggestion
 from wire.words import quoted
 
@@ -23,7 +24,40 @@ class _Answer(NamedTuple):
     """Of the remedy, what the subject is given as."""
 
 
+_LOOK = _Answer(
+    "Look for what is busy.",
+    "The plan measures who uses the CPU, and changes nothing.",
+    40,
+    "none",
+    "cpu_high",
+)
+_MAKE_ROOM = _Answer(
+    "Make room on {}.",
+    "The plan says what it would free before anything is removed.",
+    75,
+    "medium",
+    "disk_full",
+    parameter="mount",
+)
 _ANSWERS: Mapping[str, _Answer] = {
+    "cpu_high": _LOOK,
+    "cpu_spike": _LOOK,
+    "memory_high": _Answer(
+        "See what holds the memory, and what swap and control groups allow.",
+        "It changes nothing: the script reports first.",
+        30,
+        "none",
+        "memory_high",
+    ),
+    "process_memory_high": _Answer(
+        "End {}, unless it is meant to hold so much.",
+        "Its memory would be free again.",
+        60,
+        "medium",
+        "process_memory_high",
+    ),
+    "disk_full": _MAKE_ROOM,
+    "disk_forecast": _MAKE_ROOM,
     "service_down": _Answer(
         "Start {} again.",
         "It would run again: the script shows its last log lines, and checks that it stays up.",
@@ -71,28 +105,33 @@ _ANSWERS: Mapping[str, _Answer] = {
 }
 
 
-def against_events(seen: Seen) -> list[Suggestion]:
-    """Return what helps against the host's open events, few of each type."""
+def against_events(seen: Seen, others: Sequence[Suggestion]) -> list[Suggestion]:
+    """Return what helps against the host's open events, few of each type; ``others`` are suggested already."""
+    answered = {one.event_id for one in others}
+    done_by = {one.issue_type for one in others if one.issue_type is not None}
     found: list[Suggestion] = []
     told: dict[str, int] = {}
     for event in seen.events:
         told[event.type] = told.get(event.type, 0) + 1
-        if told[event.type] <= MOST_NAMED:
-            found += _against(seen, event)
+        answer = _ANSWERS.get(event.type)
+        # Of the host itself there is nothing that another script of the same remedy could be about.
+        is_done = answer is not None and not event.subject and answer.issue_type in done_by
+        if told[event.type] <= MOST_NAMED and not is_done and event.id not in answered:
+            found += _against(seen, event, answer)
     return found
 
 
-def _against(seen: Seen, event: OpenEvent) -> list[Suggestion]:
-    answer = _ANSWERS.get(event.type)
+def _against(seen: Seen, event: OpenEvent, answer: _Answer | None) -> list[Suggestion]:
     own_remedy = seen.remedy_of.get(event.type)
-    if answer is None and (own_remedy is None or event.type in _TOLD_BY_RESOURCES):
+    subject = event.subject.removesuffix(INODES)
+    if answer is None and own_remedy is None:
         return []
     if answer is None:
-        kind = quoted(event.type) + (f" of {quoted(event.subject)}" if event.subject else "")
+        kind = quoted(event.type) + (f" of {quoted(subject)}" if subject else "")
         answer = _Answer(f"Answer {kind}.", "Its plan says what it would do.", 60, "medium", own_remedy)
         text = answer.text
     else:
-        text = answer.text.format(quoted(event.subject) if event.subject else "it")
+        text = answer.text.format(quoted(subject) if subject else "it")
     issue_type = answer.issue_type or own_remedy
     return [
         suggestion(
@@ -104,9 +143,6 @@ def _against(seen: Seen, event: OpenEvent) -> list[Suggestion]:
             issue_type=issue_type,
             no_remedy=None if issue_type else answer.no_remedy,
             event_id=event.id if issue_type else None,
-            parameters={answer.parameter: event.subject} if answer.parameter and event.subject else None,
+            parameters={answer.parameter: subject} if answer.parameter and subject else None,
         )
     ]
-
-
-_TOLD_BY_RESOURCES = ("cpu_high", "cpu_spike", "memory_high", "process_memory_high", "disk_full", "disk_forecast")

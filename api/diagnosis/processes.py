@@ -105,7 +105,7 @@ def end_hoarder(seen: Seen, process: Process, found: Finding, limit: float, grow
         resource=found.resource,
         issue_type="process_memory_high",
         event_id=None if event is None else event.id,
-        parameters={**pinned(process), "memory_bytes": round(finite(process.memory_bytes))},
+        parameters=pinned(process),
     )
 
 

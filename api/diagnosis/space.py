@@ -13,7 +13,8 @@ from wire.snapshot import Directory, Filesystem
 from wire.words import quoted
 
 FULL_PERCENT = 85.0
-_INODES = " (inodes)"
+INODES = " (inodes)"
+"""What the subject of an event of inodes has behind the mount."""
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
 # What is full within the hour scores this.
@@ -46,7 +47,7 @@ def filling(seen: Seen) -> list[Filling]:
     """Return the filesystems that need room, the most urgent first."""
     found = []
     for one in seen.details.filesystems:
-        events = (seen.event("disk_forecast", subject=one.mount + part) for part in ("", _INODES))
+        events = (seen.event("disk_forecast", subject=one.mount + part) for part in ("", INODES))
         forecast = min((event for event in events if event), key=lambda event: event.value or math.inf, default=None)
         if _used(one) > FULL_PERCENT or forecast is not None:
             found.append(Filling(one, forecast))
@@ -100,7 +101,7 @@ def _tell_future(one: Filling, story: Story) -> None:
     if one.forecast is None or not math.isfinite(one.full_in_seconds):
         return
     mount = one.filesystem.mount
-    of_inodes = " of inodes" if one.forecast.subject.endswith(_INODES) else ""
+    of_inodes = " of inodes" if one.forecast.subject.endswith(INODES) else ""
     soon = story.duration(f"{mount} full in", one.full_in_seconds)
     pace = ""
     try:

@@ -81,7 +81,9 @@ def judge(seen: Seen) -> Verdict:
     bottleneck = found[0].resource if found and found[0].score >= LEAST_SCORE else "none"
     # No script reaches a host that is silent, and nobody knows how it is by now.
     is_silent = seen.silent_seconds is None or seen.silent_seconds > WHOLE_SECONDS
-    suggestions = ranked([*([] if is_silent else advice), *against_events(seen)])
+    suggestions = ranked([*advice, *against_events(seen, advice)])
+    if is_silent:
+        suggestions = [one for one in suggestions if one.resource is None and one.issue_type is None]
     return Verdict(bottleneck, _summary(seen, bottleneck, found), found, suggestions)
 
 

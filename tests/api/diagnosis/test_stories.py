@@ -11,12 +11,20 @@ from api.diagnosis.measures import Resource
 from api.diagnosis.sentences import Sentence
 from api.diagnosis.suggestions import Suggestion
 from api.diagnosis.verdict import Verdict, judge
+from store.remedies import check
 from tests.api.diagnosis.hosts import host
 from wire import words
+from worker.remedies.templates import Template, load_all
 
 STORIES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "stories.toml").read_text())["story"]
-UNTOLD = ("start_time", "memory_bytes", "directory_bytes")
+UNTOLD = ("start_time", "directory_bytes")
 ENDINGS = ("bottleneck", "summary", "says", "suggests", "never_says")
+
+
+@pytest.fixture(scope="module")
+def built_in() -> dict[str, Template]:
+    """The remedies that come with the product."""
+    return load_all()
 
 
 def verdict(story: dict[str, Any]) -> Verdict:
@@ -87,3 +95,11 @@ def test_the_worst_and_the_best_come_first(story: dict[str, Any]) -> None:
     found = verdict(story)
     assert [one.score for one in found.findings] == sorted((one.score for one in found.findings), reverse=True)
     assert [one.rank for one in found.suggestions] == sorted((one.rank for one in found.suggestions), reverse=True)
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story["name"])
+def test_what_a_suggestion_gives_its_remedy_takes(story: dict[str, Any], built_in: dict[str, Template]) -> None:
+    for one in verdict(story).suggestions:
+        if one.issue_type in built_in:
+            taken = {parameter.name: parameter for parameter in built_in[one.issue_type].remedy.parameters}
+            assert all(check(taken[name], value) == value for name, value in one.parameters.items())
