@@ -50,7 +50,8 @@ def run_fix(folder: Path, issue_type: str, *arguments: str, inside: Sequence[str
 def sleeping(folder: Path, name: str, *arguments: str, code: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """Run a process of this name that does nothing, after some code, until the block ends."""
     program, fifo = folder / name, folder / "fifo"
-    program.symlink_to("/bin/bash")
+    if not program.exists():
+        program.symlink_to("/bin/bash")
     os.mkfifo(fifo)
     sleep = f"{code}\nread -r -t 60 <> {fifo}; :"
     process = subprocess.Popen([str(program), "-c", sleep, *arguments], stdin=subprocess.DEVNULL)

@@ -169,7 +169,7 @@ def test_anything_but_a_mode_is_answered_with_the_usage(tmp_path: Path, issue_ty
     assert "plan | apply" in run.result["message"]
 
 
-@pytest.mark.parametrize("asked", ["name", "command", "parent", "start"])
+@pytest.mark.parametrize("asked", ["name", "command", "parent"])
 def test_a_process_that_vanishes_before_it_is_looked_at_is_nothing_to_complain_of(asked: str) -> None:
     functions = shared_functions("memory_high")
     script = "\n".join(["system=Linux", "is_linux() { true; }", *functions.values(), f"process_{asked} 4194304"])

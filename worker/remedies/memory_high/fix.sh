@@ -15,6 +15,8 @@ limit_percent=90
 pid=${FM_PID:-}
 start_time=${FM_START_TIME:-}
 start_time=${start_time%%.*}
+memory_bytes=${FM_MEMORY_BYTES:-}
+memory_bytes=${memory_bytes%%.*}
 action=${FM_ACTION:-report}
 drop_caches=${FM_DROP_CACHES:-false}
 minimum=${FM_MINIMUM_MEMORY_PERCENT:-10}
@@ -158,11 +160,31 @@ esac
 
 # ---- What every remedy has that ends processes ------------------------------------------------------------------
 
-# Print the fields of a process behind its name as /proc/PID/stat has them: state first, then parent, and so on.
-stat_fields() {
-  local line
-  line=$(cat "/proc/$1/stat" 2> /dev/null) || return 1
-  printf '%s\n' "${line##*) }"
+force=no
+[ $# -lt 2 ] || force=yes
+birth=''
+state=''
+ticks_per_second=$(getconf CLK_TCK 2> /dev/null || echo 100)
+
+for tool in awk grep sort xargs; do
+  command -v "$tool" > /dev/null || finish 1 failed "$tool is needed, and is not to be found in $PATH"
+done
+
+# Wait. Bash hears a signal at once while it waits for what runs behind it, and late for what runs in front.
+pause() {
+  sleep "$1" > /dev/null 2>&1 &
+  wait "$!"
+}
+
+# Set fields to those of a process behind its name in /proc/PID/stat: state first, then parent, and so on. Fails when it
+# is gone. The name may hold anything, brackets and line breaks too; what is behind it are numbers and one letter.
+read_stat() {
+  local line=''
+  { IFS= read -r -d '' line < "/proc/$1/stat"; } 2> /dev/null
+  line=${line##*) }
+  # shellcheck disable=SC2206 # It is to be split.
+  fields=($line)
+  [ "${#fields[@]}" -gt 20 ]
 }
 
 process_name() {
@@ -175,7 +197,7 @@ process_name() {
 
 process_command() {
   if is_linux; then
-    cat "/proc/$1/cmdline" 2> /dev/null | tr '\0\n' '  '
+    head -c 4096 "/proc/$1/cmdline" 2> /dev/null | tr '\0\n' '  '
   else
     ps -o args= -p "$1" 2> /dev/null
   fi
@@ -183,39 +205,45 @@ process_command() {
 
 process_parent() {
   if is_linux; then
-    stat_fields "$1" | cut -d ' ' -f 2
+    read_stat "$1" && printf '%s\n' "${fields[1]}"
   else
     ps -o ppid= -p "$1" 2> /dev/null | tr -d ' '
   fi
 }
 
-# Print when a process started, in whole Unix seconds; nothing when it is gone or a zombie.
-process_start() {
-  local fields boot ticks state
+# Set birth to what no other process of this pid has: when it started, in ticks since boot on Linux, in Unix seconds
+# elsewhere; and state to its state. Fails when it is gone or a zombie.
+read_birth() {
   if is_linux; then
-    fields=$(stat_fields "$1") || return 1
-    state=${fields%% *}
-    case $state in Z | X) return 1 ;; esac
-    ticks=$(printf '%s\n' "$fields" | cut -d ' ' -f 20)
-    boot=$(awk '$1 == "btime" { print $2 }' /proc/stat)
-    printf '%d\n' $((boot + ticks / $(getconf CLK_TCK 2> /dev/null || echo 100)))
+    read_stat "$1" || return 1
+    state=${fields[0]}
+    birth=${fields[19]}
   else
-    state=$(ps -o state= -p "$1" 2> /dev/null)
-    case $state in '' | Z*) return 1 ;; esac
-    date -j -f '%a %b %d %T %Y' "$(ps -o lstart= -p "$1" | tr -s ' ')" +%s 2> /dev/null
+    state=$(ps -o state= -p "$1" 2> /dev/null) || return 1
+    birth=$(date -j -f '%a %b %d %T %Y' "$(ps -o lstart= -p "$1" | tr -s ' ')" +%s 2> /dev/null) || return 1
   fi
+  case $state in
+    Z* | X*) return 1 ;;
+    *) ;;
+  esac
 }
 
-# Say whether a process still is the one that started then (whole Unix seconds).
-is_same() {
-  local started
-  started=$(process_start "$1") || return 1
-  [ "$started" -ge $(($2 - 2)) ] && [ "$started" -le $(($2 + 2)) ]
+# Say whether a process still is the one of that birth. On Linux this starts no other one, so a signal right after it
+# meets the same: a pid is given again only when all others were.
+is_same() { read_birth "$1" && [ "$birth" = "$2" ]; }
+
+# Print when a process of that birth started, in whole Unix seconds.
+started_at() {
+  if is_linux; then
+    awk -v ticks="$1" -v hz="$ticks_per_second" '$1 == "btime" { printf "%.0f\n", $2 + int(ticks / hz) }' /proc/stat
+  else
+    printf '%s\n' "$1"
+  fi
 }
 
 # Print why a process must be left alone; nothing when it may be touched.
 protection() {
-  local pid=$1 ancestor=$$ name command
+  local pid=$1 ancestor=$$ name
   if [ "$pid" -le 2 ]; then
     printf 'it is the system itself'
     return
@@ -227,190 +255,387 @@ protection() {
     fi
     ancestor=$(process_parent "$ancestor")
   done
-  name=$(process_name "$pid")
-  name=${name##*/}
-  command=$(process_command "$pid")
-  if is_linux && [ -z "$command" ]; then
+  # The kernel marks its own threads with 0x200000.
+  if is_linux && read_stat "$pid" && [ $((fields[6] & 0x200000)) -ne 0 ]; then
     printf 'it is part of the kernel'
     return
   fi
-  case $name in
-    systemd | systemd-* | init | upstart | runit | runsvdir | s6-* | launchd | dbus-daemon | dbus-broker* | udevd)
-      printf 'it is part of the init system' ;;
-    sshd | sshd-* | login | getty | agetty)
-      printf 'it lets people in' ;;
-    postgres | postmaster | mysqld | mariadbd | mongod | redis-server | valkey-server | oracle* | ora_* | sqlservr | db2sysc | \
-      clickhouse* | influxd | cassandra | etcd | memcached)
-      printf 'it is a database' ;;
-    dockerd | containerd | containerd-shim* | podman | conmon | runc | crun | crio | cri-o | kubelet | lxcfs | libvirtd | qemu-*)
-      printf 'it runs containers or virtual machines' ;;
-    Xorg | Xwayland | gdm* | sddm* | lightdm* | gnome-shell | gnome-session* | plasmashell | kwin* | cinnamon | xfce4-session | \
-      WindowServer | loginwindow | Dock | Finder | kernel_task)
-      printf 'it is the desktop session' ;;
-    *)
-      case " $command" in
-        *[\ /]fleetmedic\ * | *\ cli.main\ * | *celery*fleetmedic*) printf 'it is part of Fleetmedic' ;;
-      esac
-      ;;
+  # A process may call itself anything, so the program that it runs counts as well.
+  for name in "$(process_name "$pid")" "$(readlink "/proc/$pid/exe" 2> /dev/null)"; do
+    case ${name##*/} in
+      systemd | systemd-* | init | upstart | runit | runsv | runsvdir | s6-* | launchd | supervisord | openrc* | dinit | \
+        dbus-daemon | dbus-broker* | udevd)
+        printf 'it is part of the init system'
+        return
+        ;;
+      sshd | sshd-* | dropbear | login | getty | agetty)
+        printf 'it lets people in'
+        return
+        ;;
+      postgres | postmaster | mysqld | mariadbd | mongod | mongos | redis-server | redis-sentinel | valkey-server | \
+        keydb-server | oracle* | ora_* | sqlservr | db2sysc | clickhouse* | influxd | cassandra | scylla | cockroach | \
+        etcd | memcached | slapd)
+        printf 'it is a database'
+        return
+        ;;
+      dockerd | containerd | containerd-shim* | podman | conmon | runc | crun | crio | cri-o | kubelet | lxcfs | \
+        libvirtd | virtqemud | qemu-* | firecracker)
+        printf 'it runs containers or virtual machines'
+        return
+        ;;
+      X | Xorg | Xwayland | gdm* | sddm* | lightdm* | gnome-shell | gnome-session* | plasmashell | kwin* | ksmserver | \
+        cinnamon* | xfce4-session | mate-session | lxsession | sway | weston | WindowServer | loginwindow | Dock | \
+        Finder | kernel_task)
+        printf 'it is the desktop session'
+        return
+        ;;
+      *) ;;
+    esac
+  done
+  case " $(process_command "$pid") " in
+    *[\ /]fleetmedic\ * | *\ cli.main\ * | *\ cli.guardian\ * | *celery*fleetmedic*) printf 'it is part of Fleetmedic' ;;
+    *org.apache.cassandra.* | *org.elasticsearch.* | *org.opensearch.* | *org.neo4j.*) printf 'it is a database' ;;
+    *) ;;
   esac
 }
 
-force=no
-[ $# -lt 2 ] || force=yes
+may_signal() { kill -0 "$1" 2> /dev/null; }
 
-# Ask a process to end, wait, and only with --force kill it. Fails when it is still there.
-end_process() {
-  local pid=$1 started=$2 grace=$3 name waited=0
-  name=$(shown "$(process_name "$pid")")
-  is_same "$pid" "$started" || return 0
-  log_action "asking process $pid ($name) to end"
-  kill -TERM "$pid" 2> /dev/null
-  while [ "$waited" -lt $((grace * 5)) ]; do
-    is_same "$pid" "$started" || return 0
-    sleep 0.2
-    waited=$((waited + 1))
-  done
-  if [ "$force" = no ]; then
-    printf 'process %s (%s) did not end within %s s: --force would kill it\n' "$pid" "$name" "$grace"
-    return 1
-  fi
-  log_action "killing process $pid ($name)"
-  kill -KILL "$pid" 2> /dev/null
-  sleep 0.5
-  ! is_same "$pid" "$started"
+# Say whether a process still is the one that started then, in whole Unix seconds, or empty where that is not known.
+is_named() {
+  local started
+  read_birth "$1" || return 1
+  [ -n "$2" ] || return 0
+  started=$(started_at "$birth")
+  # What the kernel takes for the time of its boot may move by a second.
+  [ "$started" -ge $(($2 - 2)) ] && [ "$started" -le $(($2 + 2)) ]
 }
 
-may_signal() { kill -0 "$1" 2> /dev/null; }
+# Look at the process that was named: end here when it has ended, is another one by now, or is to be left alone. Else
+# set born to its birth.
+need_target() {
+  local pid=$1 whole='' why
+  read_birth "$pid" || finish 0 nothing "process $pid has ended by itself"
+  is_named "$pid" "$2" ||
+    finish 0 nothing "the process has ended: its pid $pid is now that of another one, which is left alone"
+  born=$birth
+  if is_linux; then
+    whole=$(awk '$1 == "Tgid:" { print $2 }' "/proc/$pid/status" 2> /dev/null)
+  fi
+  [ "${whole:-$pid}" = "$pid" ] || finish 2 usage "pid must be that of a process: $pid is a thread of process $whole"
+  why=$(protection "$pid")
+  [ -z "$why" ] || finish 3 refused "process $pid ($(process_name "$pid")) is left alone: $why"
+  may_signal "$pid" || finish 3 refused "process $pid belongs to another user: run this as root"
+}
+
+# Wait until a process has gone, and fail when it has not within that many seconds.
+wait_for_end() {
+  local fifths=0
+  while is_same "$1" "$2"; do
+    [ "$fifths" -lt $(($3 * 5)) ] || return 1
+    pause 0.2
+    fifths=$((fifths + 1))
+  done
+}
+
+# Ask a process to end, wait, and only with --force kill it; note what ended it. Fails when it is still there.
+end_process() {
+  local pid=$1 born=$2 grace=$3 name action='end'
+  name=$(process_name "$pid")
+  log_action "asking process $pid ($(shown "$name")) to end"
+  is_same "$pid" "$born" && kill -TERM "$pid" 2> /dev/null
+  # A process that is stopped hears nothing until it goes on.
+  is_same "$pid" "$born" && [ "${state#T}" != "$state" ] && kill -CONT "$pid" 2> /dev/null
+  if ! wait_for_end "$pid" "$born" "$grace"; then
+    if [ "$force" = no ]; then
+      printf 'Process %s (%s) did not end within %s s: --force would kill it.\n' "$pid" "$(shown "$name")" "$grace"
+      return 1
+    fi
+    log_action "killing process $pid ($(shown "$name"))"
+    is_same "$pid" "$born" && kill -KILL "$pid" 2> /dev/null
+    if ! wait_for_end "$pid" "$born" "$grace"; then
+      printf 'Process %s (%s) was killed, and ends when the kernel is done with it.\n' "$pid" "$(shown "$name")"
+      return 1
+    fi
+    action='kill'
+  fi
+  note changed "{\"pid\":$pid,\"name\":$(json "$name"),\"action\":\"$action\"}"
+}
+
+# ---- What both remedies for memory have -------------------------------------------------------------------------
+
+# Print how much memory there is and how much of it is available, in KiB.
+memory_kib() {
+  if is_linux; then
+    # A container may be told its own limit as the total, and what is available on the whole host.
+    awk '$1 == "MemTotal:" { total = $2 } $1 == "MemAvailable:" { available = $2 }
+      END { print total, (available < total ? available : total) }' /proc/meminfo
+  else
+    vm_stat | awk -v total="$(sysctl -n hw.memsize)" '
+      /page size of/ { size = $8 }
+      /^Pages (free|inactive|speculative|purgeable)/ { pages += $NF }
+      END { printf "%.0f %.0f\n", total / 1024, pages * size / 1024 }'
+  fi
+}
+
+# Print the tightest memory limit of the control groups that a process is in, what of it is used beside file caches that
+# the kernel gives back by itself, and the group's folder; the sizes in KiB. Nothing where no limit is below the memory
+# that there is.
+group_kib() {
+  local base limits used idle group name limit least found=''
+  group=$(awk -F: '$2 ~ /(^|,)memory(,|$)/ { sub(/^[^:]*:[^:]*:/, ""); print }' "/proc/$1/cgroup" 2> /dev/null)
+  if [ -n "$group" ]; then
+    base=/sys/fs/cgroup/memory limits=memory.limit_in_bytes used=memory.usage_in_bytes idle=total_inactive_file
+  else
+    group=$(awk '/^0::/ { sub(/^0::/, ""); print }' "/proc/$1/cgroup" 2> /dev/null)
+    base=/sys/fs/cgroup limits='memory.max memory.high' used=memory.current idle=inactive_file
+  fi
+  case $group in
+    # In a container a group of outside has no path.
+    */..*) group='' ;;
+    *) group=${group%/} ;;
+  esac
+  least=$(memory_kib)
+  least=${least% *}
+  while :; do
+    for name in $limits; do
+      limit=$(cat "$base$group/$name" 2> /dev/null)
+      case $limit in
+        '' | *[!0-9]*) ;;
+        *)
+          if [ $((limit / 1024)) -lt "$least" ]; then
+            least=$((limit / 1024))
+            found=$base$group
+          fi
+          ;;
+      esac
+    done
+    [ -n "$group" ] || break
+    group=${group%/*}
+  done
+  if [ -n "$found" ]; then
+    idle=$(awk -v name="$idle" '$1 == name { printf "%.0f", $2 }' "$found/memory.stat" 2> /dev/null)
+    used=$(cat "$found/$used" 2> /dev/null)
+    printf '%s %s %s\n' "$least" "$(((${used:-0} - ${idle:-0}) / 1024))" "$found"
+  fi
+}
+
+# Measure memory. Sets used to what is used in percent, of_what to whose that is, and total_kib to what a process can
+# have: where the control group that this runs in has a limit, as a container has, what is nearer to its limit counts.
+measure_memory() {
+  local available group_used group_percent
+  read -r total_kib available < <(memory_kib)
+  used=$((100 * (total_kib - available) / total_kib))
+  of_what="the machine's $((total_kib / 1024)) MiB"
+  own_group=$(group_kib "$$")
+  if [ -n "$own_group" ]; then
+    read -r total_kib group_used _ < <(printf '%s\n' "$own_group")
+    group_percent=$((100 * group_used / total_kib))
+    if [ "$group_percent" -ge "$used" ]; then
+      used=$group_percent
+      of_what="this control group's $((total_kib / 1024)) MiB"
+    fi
+  fi
+}
+
+# Print the memory that a process holds, in KiB; what of it is swapped out counts as well.
+held_kib() {
+  if is_linux; then
+    cat "/proc/$1/status" 2> /dev/null | awk '$1 == "VmRSS:" || $1 == "VmSwap:" { sum += $2 } END { printf "%.0f", sum }'
+  else
+    ps -o rss= -p "$1" 2> /dev/null | awk '{ sum += $1 } END { printf "%.0f", sum }'
+  fi
+}
+
+# Say which limit a control group sets to a process, where there is one.
+tell_group() {
+  local limit group_used folder swap
+  [ -n "$2" ] || return 0
+  read -r limit group_used folder < <(printf '%s\n' "$2")
+  # Version 1 counts memory and swap together.
+  swap=$(cat "$folder/memory.swap.max" 2> /dev/null || cat "$folder/memory.memsw.limit_in_bytes" 2> /dev/null)
+  case $swap in
+    '' | *[!0-9]*) swap='' ;;
+    *)
+      [ -r "$folder/memory.swap.max" ] || swap=$((swap - limit * 1024))
+      swap=", and $((swap / 1048576)) MiB of swap"
+      ;;
+  esac
+  printf '%s may use %s MiB%s; it uses %s MiB beside file caches.\n' "$1" $((limit / 1024)) "$swap" $((group_used / 1024))
+}
+
+# Say what a process held when the event opened and what it holds now, in KiB.
+tell_growth() {
+  local now=$2 then=$((memory_bytes / 1024)) more
+  more="$(((now - then) / 1024)) MiB more"
+  [ "$now" -ge "$then" ] || more="$(((then - now) / 1024)) MiB less"
+  printf 'Process %s held %s MiB when the event opened and holds %s MiB now: %s.\n' "$1" $((then / 1024)) $((now / 1024)) "$more"
+}
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
 
 [ -z "$pid" ] || need_integer pid "$pid" 2 4194304
 [ -z "$start_time" ] || need_integer start_time "$start_time" 0 253402300799
+[ -z "$memory_bytes" ] || need_integer memory_bytes "$memory_bytes" 0 1000000000000000
 need_integer minimum_memory_percent "$minimum" 1 100
 need_integer grace_seconds "$grace" 1 300
 case $action in
-  report | terminate) ;;
-  *) finish 2 usage 'action must be report or terminate' ;;
+  report | terminate | restart) ;;
+  *) finish 2 usage 'action must be report, terminate or restart' ;;
 esac
 case $drop_caches in
   true | false) ;;
   *) finish 2 usage 'drop_caches must be true or false' ;;
 esac
-if [ "$action" = terminate ] && [ -z "$pid" ]; then
-  finish 2 usage 'pid is needed to end a process: a whole number from 2 to 4194304'
+if [ "$action" != report ] && [ -z "$pid" ]; then
+  finish 2 usage "pid is needed to $action a process: a whole number from 2 to 4194304"
 fi
 
-# Print "KIB PID" of the memory in use by each process, the biggest first.
+# Print "HELD SWAPPED PID" of each process, the sizes in KiB, those that hold the most first.
 memory_ranking() {
   if is_linux; then
-    grep -H '^VmRSS:' /proc/[0-9]*/status 2> /dev/null | awk -F '[/: \t]+' '{ print $(NF - 1), $3 }' | sort -rn
+    # The kernel escapes line breaks in names there.
+    printf '%s\0' /proc/[0-9]*/status | xargs -0 grep -H -E '^Vm(RSS|Swap):' 2> /dev/null | awk '
+      { pid = substr($0, 7); sub("/.*", "", pid); held[pid] += $2 }
+      /VmSwap/ { swapped[pid] = $2 }
+      END { for (pid in held) printf "%.0f %.0f %s\n", held[pid], swapped[pid], pid }'
   else
-    ps -A -o rss=,pid= | awk '{ print $1, $2 }' | sort -rn
-  fi | awk 'NR <= 10'
+    ps -A -o rss=,pid= | awk '{ print $1, 0, $2 }'
+  fi | sort -rn
 }
 
-# Print how much memory there is and how much of it is available, in KiB.
-memory_kib() {
-  if is_linux; then
-    awk '$1 == "MemTotal:" { total = $2 } $1 == "MemAvailable:" { available = $2 } END { print total, available }' /proc/meminfo
-  else
-    vm_stat | awk -v total="$(sysctl -n hw.memsize)" '
-      /page size of/ { size = $8 }
-      /^Pages (free|inactive|speculative|purgeable)/ { pages += $NF }
-      END { print int(total / 1024), int(pages * size / 1024) }'
+# Print a value of /proc/meminfo in KiB, or the sum of several; 0 for those that it does not have.
+meminfo_kib() {
+  awk -v names=" $* " '{ sub(":", "", $1); if (index(names, " " $1 " ")) sum += $2 } END { printf "%.0f", sum }' /proc/meminfo
+}
+
+# Print what dropping caches would free at most, in KiB: what was not yet written stays, and so do files in memory.
+clean_caches_kib() {
+  local kib
+  kib=$(($(meminfo_kib Buffers Cached SReclaimable) - $(meminfo_kib Shmem Dirty Writeback)))
+  printf '%s' $((kib > 0 ? kib : 0))
+}
+
+# Print the systemd service that a process is part of; nothing where there is none.
+service_of() {
+  if is_linux && command -v systemctl > /dev/null; then
+    awk -F: '$2 == "name=systemd" || $2 == "" { sub(/^[^:]*:[^:]*:/, ""); print }' "/proc/$1/cgroup" 2> /dev/null |
+      awk '/^\/system\.slice\/([^\/]*\.slice\/)*[^\/]*\.service$/ { sub(/^.*\//, ""); print; exit }'
   fi
 }
 
-memory_percent() { memory_kib | awk '{ print int(100 * ($1 - $2) / $1) }'; }
-
-used=$(memory_percent)
-total_kib=$(memory_kib | cut -d ' ' -f 1)
-printf 'Memory is used at %s %% of %s MiB. The biggest processes:\n' "$used" $((total_kib / 1024))
-note before "\"memory_percent\":$used"
+measure_memory
+printf 'Memory is used at %s %% of %s. The processes that hold the most:\n' "$used" "$of_what"
+note before "\"memory_percent\":$used,\"total_kib\":$total_kib"
 processes=''
-own_percent=0
-while read -r kib one; do
+while read -r kib swapped one; do
   [ -n "$one" ] || continue
   name=$(process_name "$one")
   percent=$((100 * kib / total_kib))
-  [ "$one" != "$pid" ] || own_percent=$percent
   printf '  %6s MiB %3s %%  pid %-8s %-20s %s\n' $((kib / 1024)) "$percent" "$one" "$(shown "$name")" "$(shown "$(process_command "$one")")"
-  processes="$processes${processes:+,}{\"pid\":$one,\"name\":$(json "$name"),\"memory_percent\":$percent}"
-done << END
-$(memory_ranking)
-END
+  [ "$swapped" -eq 0 ] || printf '             %s MiB of it are swapped out\n' $((swapped / 1024))
+  processes="$processes${processes:+,}{\"pid\":$one,\"name\":$(json "$name"),\"memory_percent\":$percent,\"memory_kib\":$kib}"
+done < <(memory_ranking | awk 'NR <= 10')
 note before "\"processes\":[$processes]"
 
 cached_kib=0
 if is_linux; then
-  awk '$1 == "SwapTotal:" { total = $2 } $1 == "SwapFree:" { free = $2 }
-    END { if (total) printf "Swap is used at %d %% of %d MiB.\n", 100 * (total - free) / total, total / 1024; else print "There is no swap." }' /proc/meminfo
-  cached_kib=$(awk '$1 == "Cached:" || $1 == "SReclaimable:" { sum += $2 } $1 == "Shmem:" { sum -= $2 } END { print sum }' /proc/meminfo)
-  # The limit of the control group that this runs in, as in a container.
-  group_limit=$(cat /sys/fs/cgroup/memory.max 2> /dev/null)
-  case $group_limit in
-    '' | *[!0-9]*) ;;
-    *)
-      printf 'This control group may use %s MiB and uses %s MiB.\n' $((group_limit / 1048576)) \
-        $(($(cat /sys/fs/cgroup/memory.current) / 1048576))
-      ;;
-  esac
+  cached_kib=$(clean_caches_kib)
+  printf 'On this machine processes use %s MiB, files in memory (tmpfs) %s MiB, the kernel %s MiB.\n' \
+    $(($(meminfo_kib AnonPages) / 1024)) $(($(meminfo_kib Shmem) / 1024)) \
+    $(($(meminfo_kib SUnreclaim KernelStack PageTables) / 1024))
   printf 'Caches hold %s MiB, which the kernel gives back by itself when it is needed.\n' $((cached_kib / 1024))
+  swap_kib=$(meminfo_kib SwapTotal)
+  if [ "$swap_kib" -gt 0 ]; then
+    printf 'Swap is used at %s %% of %s MiB.\n' $((100 * (swap_kib - $(meminfo_kib SwapFree)) / swap_kib)) $((swap_kib / 1024))
+  else
+    printf 'There is no swap.\n'
+  fi
+else
+  printf 'Swap: %s\n' "$(shown "$(sysctl -n vm.swapusage 2> /dev/null)")"
+fi
+tell_group 'This control group' "$own_group"
+
+named_kib=0
+if [ -n "$pid" ] && is_named "$pid" "$start_time"; then
+  named_kib=$(held_kib "$pid")
+  [ -z "$memory_bytes" ] || tell_growth "$pid" "$named_kib"
+  named_group=$(group_kib "$pid")
+  [ "${named_group##* }" = "${own_group##* }" ] || tell_group "The control group of process $pid" "$named_group"
+  note before "\"process\":{\"pid\":$pid,\"name\":$(json "$(process_name "$pid")"),\"memory_kib\":$named_kib}"
+elif [ -n "$pid" ]; then
+  printf 'Process %s has ended.\n' "$pid"
 fi
 
 if [ "$mode" = verify ]; then
-  [ "$used" -le "$limit_percent" ] || finish 1 failed "memory is still used at $used %, above $limit_percent %"
-  finish 0 "done" "memory is used at $used %, not above $limit_percent %"
+  [ "$used" -le "$limit_percent" ] || finish 1 failed "memory is still used at $used % of $of_what, above $limit_percent %"
+  finish 0 "done" "memory is used at $used % of $of_what, not above $limit_percent %"
 fi
 
-target=''
-if [ "$action" = terminate ]; then
-  started=$(process_start "$pid") || finish 0 nothing "process $pid has ended by itself"
-  if [ -n "$start_time" ] && ! is_same "$pid" "$start_time"; then
-    finish 0 nothing "the process has ended: its pid $pid is now that of another one, which is left alone"
-  fi
-  why=$(protection "$pid")
-  [ -z "$why" ] || finish 3 refused "process $pid ($(process_name "$pid")) is left alone: $why"
-  [ "$own_percent" -ge "$minimum" ] ||
-    finish 0 nothing "process $pid holds $own_percent % of the memory, which is below $minimum %"
-  may_signal "$pid" || finish 3 refused "process $pid belongs to another user: run this as root"
-  target=$pid
+service=''
+name=''
+if [ "$action" != report ]; then
+  need_target "$pid" "$start_time"
+  name=$(process_name "$pid")
+  percent=$((100 * $(held_kib "$pid") / total_kib))
+  [ "$percent" -ge "$minimum" ] ||
+    finish 0 nothing "process $pid holds $percent % of the memory, which is below $minimum %"
+  service=$(service_of "$pid")
+  [ "$action" = terminate ] || [ -n "$service" ] ||
+    finish 3 refused "process $pid is part of no systemd service: with the action terminate it would be ended"
 fi
 if [ "$drop_caches" = true ]; then
   is_linux || finish 3 refused 'caches can be dropped on Linux only'
   [ -w /proc/sys/vm/drop_caches ] || finish 3 refused 'caches can be dropped by root only, and not in a container'
+  if [ "$cached_kib" -lt $((total_kib / 20)) ]; then
+    printf 'Dropping caches would not help: they hold less than 5 %% of the memory.\n'
+    drop_caches=false
+  fi
 fi
-if [ -z "$target" ] && [ "$drop_caches" = false ]; then
-  finish 0 nothing 'only a report was asked for: name a process with pid and action=terminate to end it'
+if [ "$action" = report ] && [ "$drop_caches" = false ]; then
+  finish 0 nothing 'this is a report: with the action terminate or restart, and a pid, it would free memory'
 fi
 
 if [ "$mode" = plan ]; then
-  [ "$drop_caches" = false ] ||
-    printf 'Would have the kernel drop up to %s MiB of caches: later reads come from the disk again.\n' $((cached_kib / 1024))
-  [ -z "$target" ] ||
-    printf 'Would ask process %s (%s) to end, and wait %s s for it.\n' "$target" "$(shown "$(process_name "$target")")" "$grace"
+  if [ "$drop_caches" = true ]; then
+    printf 'Would have the kernel drop up to %s MiB of caches. It gives them back by itself when programs need them, so this\n' \
+      $((cached_kib / 1024))
+    printf 'helps against swapping only, and until they have filled again files are read from the disk.\n'
+  fi
+  case $action in
+    terminate)
+      printf 'Would ask process %s (%s) to end, and wait %s s for it.\n' "$pid" "$(shown "$name")" "$grace"
+      [ -z "$service" ] || printf 'Milder: with the action restart %s, which it is part of, would be restarted.\n' "$(shown "$service")"
+      ;;
+    restart) printf 'Would restart %s, which process %s (%s) is part of.\n' "$(shown "$service")" "$pid" "$(shown "$name")" ;;
+    *) ;;
+  esac
   finish 0 planned 'nothing was changed'
 fi
+
+# Restart a service, and note what it was done for. Fails when it does not run then or the process goes on.
+restart_service() {
+  log_action "restarting $service, which process $pid ($(shown "$name")) is part of"
+  is_same "$pid" "$born" && systemctl restart -- "$service" || return 1
+  wait_for_end "$pid" "$born" "$grace" && systemctl is-active --quiet -- "$service" || return 1
+  note changed "{\"pid\":$pid,\"name\":$(json "$name"),\"action\":\"restart\",\"service\":$(json "$service")}"
+}
 
 failed=''
 if [ "$drop_caches" = true ]; then
   log_action 'dropping clean caches'
-  sync
-  if echo 1 > /proc/sys/vm/drop_caches; then
-    note changed '{"action":"drop_caches"}'
+  if echo 3 > /proc/sys/vm/drop_caches; then
+    note changed "{\"action\":\"drop_caches\",\"before_kib\":$cached_kib,\"after_kib\":$(clean_caches_kib)}"
   else
     failed='caches were not dropped'
   fi
 fi
-if [ -n "$target" ]; then
-  name=$(process_name "$target")
-  if end_process "$target" "$started" "$grace"; then
-    note changed "{\"pid\":$target,\"name\":$(json "$name"),\"action\":\"end\"}"
-  else
-    failed="process $target did not end"
-  fi
-fi
-used=$(memory_percent)
-note after "\"memory_percent\":$used"
-[ -z "$failed" ] || finish 1 failed "$failed; memory is now used at $used %"
-finish 0 "done" "done; memory is now used at $used %"
+case $action in
+  terminate) end_process "$pid" "$born" "$grace" || failed="process $pid did not end" ;;
+  restart) restart_service || failed="$service was not restarted" ;;
+  *) ;;
+esac
+measure_memory
+note after "\"memory_percent\":$used,\"total_kib\":$total_kib"
+[ -z "$failed" ] || finish 1 failed "$failed; memory is now used at $used % of $of_what"
+finish 0 "done" "done; memory is now used at $used % of $of_what"
