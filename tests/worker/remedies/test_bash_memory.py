@@ -99,6 +99,24 @@ def test_a_process_that_gave_most_of_it_back_is_left_alone(tmp_path: Path, hoard
     assert hoarder.poll() is None
 
 
+def test_a_process_that_holds_little_is_left_alone(
+    tmp_path: Path, gibibyte: list[str], hoarder: subprocess.Popen[bytes]
+) -> None:
+    need_mounts()
+    more = {"action": "terminate", "minimum_memory_percent": 10}
+    run = run_fix(tmp_path, "memory_high", "apply", inside=gibibyte, **named(hoarder), **more)
+    assert (run.code, run.result["outcome"]) == (0, "nothing")
+    assert "of the memory, which is below 10 %" in run.result["message"]
+    assert hoarder.poll() is None
+
+
+@pytest.mark.parametrize("action", ["terminate", "restart"])
+def test_what_is_to_be_ended_must_be_named(tmp_path: Path, action: str) -> None:
+    run = run_fix(tmp_path, "memory_high", "plan", action=action)
+    assert run.code == 2
+    assert run.result["message"] == f"pid is needed to {action} a process: a whole number from 2 to 4194304"
+
+
 def test_memory_high_only_reports_unless_it_is_told_otherwise(tmp_path: Path, hoarder: subprocess.Popen[bytes]) -> None:
     run = run_fix(tmp_path, "memory_high", "apply", **named(hoarder))
     assert (run.code, run.result["outcome"], run.result["changed"]) == (0, "nothing", [])
@@ -236,6 +254,22 @@ def test_the_service_that_a_hoarder_is_part_of_is_restarted_instead(
     ]
     assert machine.property_of(service, "ActiveState") == "active"
     assert machine.property_of(service, "InvocationID") != invocation
+    machine.run("systemctl", "stop", service)
+
+
+def test_a_service_that_others_depend_on_is_not_restarted_for_a_helper(tmp_path: Path, machine: Machine) -> None:
+    service = machine.add_service("containers.service", "sleep 1000 & printf dockerd > /proc/self/comm; wait")
+    machine.run("systemctl", "start", service)
+    main = machine.property_of(service, "MainPID")
+    wait_until(lambda: machine.run("cat", f"/proc/{main}/comm") == "dockerd")
+    wait_until(lambda: machine.run("pgrep", "-x", "-P", main, "sleep") != "")
+    helper = int(machine.run("pgrep", "-x", "-P", main, "sleep"))
+    inside = [*machine.inside, *with_meminfo(tmp_path, MemTotal=20 * 1024, MemAvailable=10 * 1024)]
+    more = {"action": "restart", "minimum_memory_percent": 1}
+    run = run_fix(tmp_path, "memory_high", "apply", inside=inside, pid=helper, **more)
+    assert (run.code, run.result["outcome"]) == (3, "refused")
+    assert run.result["message"].startswith(f"{service} (dockerd) is left alone")
+    assert machine.property_of(service, "MainPID") == main
     machine.run("systemctl", "stop", service)
 
 

@@ -46,6 +46,12 @@ COMMANDS = {
     ],
     "it is a database": ["java -Xmx8g org.elasticsearch.bootstrap.Elasticsearch -d"],
 }
+WITHOUT_ITS_FIRST_THREAD = """
+import ctypes, sys, threading, time
+open('/proc/self/comm', 'w').write(sys.argv[1])
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 # The first process of a namespace: when the one that the fix ends has ended, it gives its pid to another one at once.
 # It fails when that one does not survive.
 GIVES_A_PID_AGAIN = """
@@ -120,6 +126,14 @@ def test_a_process_that_is_stopped_is_let_go_on_to_its_end(tmp_path: Path) -> No
         wait_until(lambda: psutil.Process(stopped.pid).status() == psutil.STATUS_STOPPED, every=0.01)
         run = run_fix(tmp_path, FIX, "apply", pid=stopped.pid)
         assert (run.code, stopped.wait(5)) == (0, -signal.SIGTERM)
+
+
+def test_a_process_whose_first_thread_has_ended_has_not_ended(tmp_path: Path) -> None:
+    with python(WITHOUT_ITS_FIRST_THREAD, "headless") as headless:
+        wait_until(lambda: psutil.Process(headless.pid).status() == psutil.STATUS_ZOMBIE, every=0.01)
+        run = run_fix(tmp_path, FIX, "apply", pid=headless.pid)
+        assert run.result["changed"] == [{"pid": headless.pid, "name": "headless", "action": "end"}]
+        assert headless.wait(5) == -signal.SIGTERM
 
 
 @contextmanager

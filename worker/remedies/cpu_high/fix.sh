@@ -170,12 +170,6 @@ for tool in awk grep sort xargs; do
   command -v "$tool" > /dev/null || finish 1 failed "$tool is needed, and is not to be found in $PATH"
 done
 
-# Wait. Bash hears a signal at once while it waits for what runs behind it, and late for what runs in front.
-pause() {
-  sleep "$1" > /dev/null 2>&1 &
-  wait "$!"
-}
-
 # Set fields to those of a process behind its name in /proc/PID/stat: state first, then parent, and so on. Fails when it
 # is gone. The name may hold anything, brackets and line breaks too; what is behind it are numbers and one letter.
 read_stat() {
@@ -223,7 +217,8 @@ read_birth() {
     birth=$(date -j -f '%a %b %d %T %Y' "$(ps -o lstart= -p "$1" | tr -s ' ')" +%s 2> /dev/null) || return 1
   fi
   case $state in
-    Z* | X*) return 1 ;;
+    # The first thread of a process may end before the others do.
+    Z* | X*) is_linux && [ "${fields[17]}" -gt 1 ] ;;
     *) ;;
   esac
 }
@@ -333,7 +328,7 @@ wait_for_end() {
   local fifths=0
   while is_same "$1" "$2"; do
     [ "$fifths" -lt $(($3 * 5)) ] || return 1
-    pause 0.2
+    sleep 0.2
     fifths=$((fifths + 1))
   done
 }
@@ -341,6 +336,7 @@ wait_for_end() {
 # Ask a process to end, wait, and only with --force kill it; note what ended it. Fails when it is still there.
 end_process() {
   local pid=$1 born=$2 grace=$3 name action='end'
+  is_same "$pid" "$born" || return 0
   name=$(process_name "$pid")
   log_action "asking process $pid ($(shown "$name")) to end"
   is_same "$pid" "$born" && kill -TERM "$pid" 2> /dev/null
@@ -383,7 +379,7 @@ cpu_times() {
     # A name with line breaks makes several lines: grep tells before each whose it is, and only the last has all fields.
     printf '%s\0' /proc/[0-9]*/stat | xargs -0 grep -H '' 2> /dev/null | awk -v hz="$ticks_per_second" '
       { pid = substr($0, 7); sub("/.*", "", pid); sub(/^.*\) /, "") }
-      NF > 20 && $1 != "Z" { printf "%s %s %.0f\n", pid, $20, ($12 + $13) * 100 / hz }'
+      NF > 20 && ($1 != "Z" || $18 > 1) { printf "%s %s %.0f\n", pid, $20, ($12 + $13) * 100 / hz }'
   else
     ps -A -o pid=,time= | awk '{ n = split($2, part, ":"); s = 0; for (i = 1; i <= n; i++) s = s * 60 + part[i]; printf "%s - %.0f\n", $1, s * 100 }'
   fi
@@ -395,7 +391,8 @@ measure_cpu() {
   local first second rows cpus i
   cpus=$(getconf _NPROCESSORS_ONLN 2> /dev/null || echo 1)
   first=$(cpu_times)
-  for ((i = 0; i < measure; i++)); do pause 1; done
+  # In steps, as bash hears a signal only when what it waits for has ended.
+  for ((i = 0; i < measure; i++)); do sleep 1; done
   second=$(cpu_times)
   rows=$(printf '%s\n--\n%s\n' "$first" "$second" | awk -v elapsed="$((measure * 100))" -v cpus="$cpus" '
     $1 == "--" { second = 1; next }

@@ -170,12 +170,6 @@ for tool in awk grep sort xargs; do
   command -v "$tool" > /dev/null || finish 1 failed "$tool is needed, and is not to be found in $PATH"
 done
 
-# Wait. Bash hears a signal at once while it waits for what runs behind it, and late for what runs in front.
-pause() {
-  sleep "$1" > /dev/null 2>&1 &
-  wait "$!"
-}
-
 # Set fields to those of a process behind its name in /proc/PID/stat: state first, then parent, and so on. Fails when it
 # is gone. The name may hold anything, brackets and line breaks too; what is behind it are numbers and one letter.
 read_stat() {
@@ -223,7 +217,8 @@ read_birth() {
     birth=$(date -j -f '%a %b %d %T %Y' "$(ps -o lstart= -p "$1" | tr -s ' ')" +%s 2> /dev/null) || return 1
   fi
   case $state in
-    Z* | X*) return 1 ;;
+    # The first thread of a process may end before the others do.
+    Z* | X*) is_linux && [ "${fields[17]}" -gt 1 ] ;;
     *) ;;
   esac
 }
@@ -333,7 +328,7 @@ wait_for_end() {
   local fifths=0
   while is_same "$1" "$2"; do
     [ "$fifths" -lt $(($3 * 5)) ] || return 1
-    pause 0.2
+    sleep 0.2
     fifths=$((fifths + 1))
   done
 }
@@ -341,6 +336,7 @@ wait_for_end() {
 # Ask a process to end, wait, and only with --force kill it; note what ended it. Fails when it is still there.
 end_process() {
   local pid=$1 born=$2 grace=$3 name action='end'
+  is_same "$pid" "$born" || return 0
   name=$(process_name "$pid")
   log_action "asking process $pid ($(shown "$name")) to end"
   is_same "$pid" "$born" && kill -TERM "$pid" 2> /dev/null
@@ -403,8 +399,9 @@ group_kib() {
       case $limit in
         '' | *[!0-9]*) ;;
         *)
-          if [ $((limit / 1024)) -lt "$least" ]; then
-            least=$((limit / 1024))
+          limit=$((limit / 1024))
+          if [ "$limit" -gt 0 ] && [ "$limit" -lt "$least" ]; then
+            least=$limit
             found=$base$group
           fi
           ;;
@@ -421,7 +418,7 @@ group_kib() {
 }
 
 # Measure memory. Sets used to what is used in percent, of_what to whose that is, and total_kib to what a process can
-# have: where the control group that this runs in has a limit, as a container has, what is nearer to its limit counts.
+# have. Where the control group that this runs in has a limit, as a container has, what is fuller counts.
 measure_memory() {
   local available group_used group_percent
   read -r total_kib available < <(memory_kib)
@@ -466,10 +463,10 @@ tell_group() {
 
 # Say what a process held when the event opened and what it holds now, in KiB.
 tell_growth() {
-  local now=$2 then=$((memory_bytes / 1024)) more
-  more="$(((now - then) / 1024)) MiB more"
-  [ "$now" -ge "$then" ] || more="$(((then - now) / 1024)) MiB less"
-  printf 'Process %s held %s MiB when the event opened and holds %s MiB now: %s.\n' "$1" $((then / 1024)) $((now / 1024)) "$more"
+  local now=$2 was=$((memory_bytes / 1024)) more
+  more="$(((now - was) / 1024)) MiB more"
+  [ "$now" -ge "$was" ] || more="$(((was - now) / 1024)) MiB less"
+  printf 'Process %s held %s MiB when the event opened and holds %s MiB now: %s.\n' "$1" $((was / 1024)) $((now / 1024)) "$more"
 }
 
 # ---- This remedy ------------------------------------------------------------------------------------------------
@@ -581,8 +578,18 @@ if [ "$action" != report ]; then
   [ "$percent" -ge "$minimum" ] ||
     finish 0 nothing "process $pid holds $percent % of the memory, which is below $minimum %"
   service=$(service_of "$pid")
-  [ "$action" = terminate ] || [ -n "$service" ] ||
+fi
+if [ "$action" = restart ]; then
+  [ -n "$service" ] ||
     finish 3 refused "process $pid is part of no systemd service: with the action terminate it would be ended"
+  main=$(systemctl show --property=MainPID --value -- "$service" 2> /dev/null)
+  case $main in
+    '' | 0 | *[!0-9]*) ;;
+    *)
+      why=$(protection "$main")
+      [ -z "$why" ] || finish 3 refused "$service ($(process_name "$main")) is left alone: $why"
+      ;;
+  esac
 fi
 if [ "$drop_caches" = true ]; then
   is_linux || finish 3 refused 'caches can be dropped on Linux only'
@@ -616,7 +623,7 @@ fi
 # Restart a service, and note what it was done for. Fails when it does not run then or the process goes on.
 restart_service() {
   log_action "restarting $service, which process $pid ($(shown "$name")) is part of"
-  is_same "$pid" "$born" && systemctl restart -- "$service" || return 1
+  is_same "$pid" "$born" && systemctl --no-ask-password restart -- "$service" || return 1
   wait_for_end "$pid" "$born" "$grace" && systemctl is-active --quiet -- "$service" || return 1
   note changed "{\"pid\":$pid,\"name\":$(json "$name"),\"action\":\"restart\",\"service\":$(json "$service")}"
 }
