@@ -90,6 +90,18 @@ def test_a_plan_says_what_a_leaker_held_when_the_event_opened_and_holds_now(tmp_
     assert 100 <= more <= holds - held + 1
 
 
+@pytest.mark.parametrize(
+    ("total", "then", "code"), [(4 * HELD, None, 1), (8 * HELD, None, 0), (8 * HELD, HELD, 1), (4 * HELD, 3 * HELD, 0)]
+)
+def test_verify_holds_a_process_against_what_it_held_then_else_against_the_memory(
+    tmp_path: Path, hoarder: subprocess.Popen[bytes], total: int, then: int | None, code: int
+) -> None:
+    need_mounts()
+    more = {} if then is None else {"memory_bytes": then}
+    inside = with_meminfo(tmp_path, MemTotal=total // 1024)
+    assert run_fix(tmp_path, "process_memory_high", "verify", inside=inside, **named(hoarder), **more).code == code
+
+
 def test_a_process_that_gave_most_of_it_back_is_left_alone(tmp_path: Path, hoarder: subprocess.Popen[bytes]) -> None:
     then = held_by(hoarder) * 3
     for mode in ("plan", "apply"):
@@ -153,7 +165,7 @@ def test_in_a_limited_group_the_limit_of_the_group_counts(tmp_path: Path, limite
         parameters = {**named(hoarder), "action": "terminate"}
         verify = run_fix(tmp_path, "memory_high", "verify", inside=inside, **parameters)
         assert (verify.code, verify.result["before"]["total_kib"]) == (1, 128 * 1024)
-        assert "of this control group's 128 MiB, above 90 %" in verify.result["message"]
+        assert "of this control group's 128 MiB, not below 90 %" in verify.result["message"]
         run = run_fix(tmp_path, "memory_high", "apply", inside=inside, **parameters)
         assert (run.code, hoarder.wait(5)) == (0, -signal.SIGTERM)
         assert run.result["before"]["memory_percent"] > 90 > run.result["after"]["memory_percent"]
@@ -194,7 +206,7 @@ def test_limits_and_their_swap_are_told_in_both_versions_of_control_groups(
     inside = with_files({"/sys/fs/cgroup": tmp_path / "groups", "/proc/$$/cgroup": tmp_path / "path"})
     run = run_fix(tmp_path, "memory_high", "verify", inside=inside)
     assert "This control group may use 64 MiB, and 32 MiB of swap; it uses 62 MiB beside file caches." in run.said
-    assert run.result["message"] == "memory is still used at 96 % of this control group's 64 MiB, above 90 %"
+    assert run.result["message"] == "memory is still used at 96 % of this control group's 64 MiB, not below 90 %"
 
 
 def test_swap_is_told_and_memory_is_what_is_not_available(tmp_path: Path) -> None:

@@ -477,8 +477,8 @@ if [ "$mode" = verify ]; then
       finish 1 failed "process $pid still uses $(percent_of "$pid") % of one CPU"
     fi
   fi
-  [ "$load" -le "$limit_percent" ] || finish 1 failed "CPU is still busy at $load %$besides, above $limit_percent %"
-  finish 0 "done" "CPU is busy at $load %$besides, not above $limit_percent %"
+  [ "$load" -lt "$limit_percent" ] || finish 1 failed "CPU is still busy at $load %$besides, not below $limit_percent %"
+  finish 0 "done" "CPU is busy at $load %$besides, below $limit_percent %"
 fi
 
 targets=''

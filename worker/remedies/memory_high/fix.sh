@@ -565,8 +565,9 @@ elif [ -n "$pid" ]; then
 fi
 
 if [ "$mode" = verify ]; then
-  [ "$used" -le "$limit_percent" ] || finish 1 failed "memory is still used at $used % of $of_what, above $limit_percent %"
-  finish 0 "done" "memory is used at $used % of $of_what, not above $limit_percent %"
+  [ "$used" -lt "$limit_percent" ] ||
+    finish 1 failed "memory is still used at $used % of $of_what, not below $limit_percent %"
+  finish 0 "done" "memory is used at $used % of $of_what, below $limit_percent %"
 fi
 
 service=''
