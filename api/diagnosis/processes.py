@@ -21,7 +21,7 @@ PROTECTED = {
 }
 """Names, with patterns, of processes that the remedies leave alone, and why: those that may well be busy or large."""
 
-OWN_COMMANDS = ("*[ /]fleetmedic *", "* cli.main *", "*celery*fleetmedic*")
+OWN_COMMANDS = ("*[ /]fleetmedic *", "* cli.main *", "* cli.guardian *", "*celery*fleetmedic*")
 """Patterns of the commands of Fleetmedic's own processes."""
 
 _BACK_BELOW = 5.0
@@ -105,7 +105,7 @@ def end_hoarder(seen: Seen, process: Process, found: Finding, limit: float, grow
         resource=found.resource,
         issue_type="process_memory_high",
         event_id=None if event is None else event.id,
-        parameters=pinned(process),
+        parameters=pinned(process) | {"memory_bytes": round(finite(process.memory_bytes))},
     )
 
 

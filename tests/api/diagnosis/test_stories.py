@@ -17,7 +17,7 @@ from wire import words
 from worker.remedies.templates import Template, load_all
 
 STORIES: list[dict[str, Any]] = tomllib.loads((Path(__file__).parent / "stories.toml").read_text())["story"]
-UNTOLD = ("start_time", "directory_bytes")
+UNTOLD = ("start_time", "memory_bytes", "directory_bytes")
 ENDINGS = ("bottleneck", "summary", "says", "suggests", "never_says")
 
 

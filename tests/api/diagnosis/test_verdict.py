@@ -64,7 +64,7 @@ def test_what_a_script_is_about_is_told_so_that_nothing_else_is_hit() -> None:
     short = host({"memory_percent": 97, "process hoarder 4712": [5, 60]})
     filling = host({"disk_percent": 97, "filesystem /srv": 97, "directory /srv/log": 2})
     process, filesystem = (judge(one).suggestions[0].parameters for one in (short, filling))
-    assert process == {"pid": 4712, "start_time": 1.7e9 + 4712}
+    assert process == {"pid": 4712, "start_time": 1.7e9 + 4712, "memory_bytes": 5153960755}
     assert filesystem == {"mount": "/srv", "directory": "/srv/log", "directory_bytes": 10 * GIBIBYTE}
 
 

@@ -211,7 +211,7 @@ function Get-Protection($One, $All) {
     if ($Desktop -contains $Name) { return 'it is the desktop session' }
     if ($Databases -contains $Name) { return 'it is a database' }
     if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
-    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.main(\s|\z)|celery.*fleetmedic') {
+    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.(main|guardian)(\s|\z)|celery.*fleetmedic') {
         return 'it is part of Fleetmedic'
     }
     if ($null -eq (Open-Process $Id (Get-Started $One))) { return 'this user may not end it: run this as an administrator' }
@@ -454,8 +454,8 @@ function Invoke-Fix {
         if ($Own -ge $Minimum -and (Test-Same $Load['all'][$Id] $StartTime)) {
             Complete-Fix 1 'failed' "process $Id still uses $Own % of one CPU"
         }
-        if ($Total -gt $LimitPercent) { Complete-Fix 1 'failed' "CPU is still busy at $Total %, above $LimitPercent %" }
-        Complete-Fix 0 'done' "CPU is busy at $Total %, not above $LimitPercent %"
+        if ($Total -ge $LimitPercent) { Complete-Fix 1 'failed' "CPU is still busy at $Total %, not below $LimitPercent %" }
+        Complete-Fix 0 'done' "CPU is busy at $Total %, below $LimitPercent %"
     }
     if ($Id -eq 0) {
         $Targets = @(Get-BusyTargets $Load $Minimum)

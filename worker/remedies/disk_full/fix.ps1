@@ -163,7 +163,7 @@ function Get-Space([string]$Drive) {
     $Disk = Get-CimInstance -ClassName Win32_LogicalDisk -Filter "DeviceID = '$Drive'"
     if ($null -eq $Disk -or [long]$Disk.Size -eq 0) { Complete-Fix 2 'usage' "mount: there is no drive $Drive" }
     return @{
-        percent = [int][Math]::Floor(100 * ($Disk.Size - $Disk.FreeSpace) / $Disk.Size)
+        percent = [int][Math]::Ceiling(100 * ($Disk.Size - $Disk.FreeSpace) / $Disk.Size)
         free = [long]$Disk.FreeSpace
     }
 }

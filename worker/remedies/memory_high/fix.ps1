@@ -212,7 +212,7 @@ function Get-Protection($One, $All) {
     if ($Desktop -contains $Name) { return 'it is the desktop session' }
     if ($Databases -contains $Name) { return 'it is a database' }
     if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
-    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.main(\s|\z)|celery.*fleetmedic') {
+    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.(main|guardian)(\s|\z)|celery.*fleetmedic') {
         return 'it is part of Fleetmedic'
     }
     if ($null -eq (Open-Process $Id (Get-Started $One))) { return 'this user may not end it: run this as an administrator' }
@@ -441,8 +441,8 @@ function Invoke-Fix {
     }
 
     if ($Mode -eq 'verify') {
-        if ($Used -gt $LimitPercent) { Complete-Fix 1 'failed' "memory is still used at $Used %, above $LimitPercent %" }
-        Complete-Fix 0 'done' "memory is used at $Used %, not above $LimitPercent %"
+        if ($Used -ge $LimitPercent) { Complete-Fix 1 'failed' "memory is still used at $Used %, not below $LimitPercent %" }
+        Complete-Fix 0 'done' "memory is used at $Used %, below $LimitPercent %"
     }
     if ($FM_DROP_CACHES -eq 'true') {
         Complete-Fix 3 'refused' 'caches can be dropped on Linux only: Windows counts its cache as available already'

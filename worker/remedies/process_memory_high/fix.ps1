@@ -209,7 +209,7 @@ function Get-Protection($One, $All) {
     if ($Desktop -contains $Name) { return 'it is the desktop session' }
     if ($Databases -contains $Name) { return 'it is a database' }
     if ($Hosts -contains $Name) { return 'it lets people in, or runs containers or virtual machines' }
-    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.main(\s|\z)|celery.*fleetmedic') {
+    if ("$($One.CommandLine)" -match '[\\/ "]fleetmedic(\.exe)?(["\s]|\z)|\scli\.(main|guardian)(\s|\z)|celery.*fleetmedic') {
         return 'it is part of Fleetmedic'
     }
     if ($null -eq (Open-Process $Id (Get-Started $One))) { return 'this user may not end it: run this as an administrator' }
@@ -355,7 +355,9 @@ function Invoke-Fix {
     if ($Then -ge 0) { Write-Growth $One $Then }
 
     if ($Mode -eq 'verify') {
-        if ($Percent -gt $LimitPercent -and -not $GivenBack) {
+        # The limit that the event opened by may be another one than the default.
+        $Well = if ($Then -ge 0) { $GivenBack } else { $Percent -lt $LimitPercent }
+        if (-not $Well) {
             Complete-Fix 1 'failed' "process $Id still holds $Percent % of the memory"
         }
         Complete-Fix 0 'done' "process $Id holds $Percent % of the memory"
