@@ -38,7 +38,7 @@ STATIC: Mapping[str, frozenset[str]] = {
     "Console": frozenset({"Out", "IsInputRedirected", "IsOutputRedirected"}),
     "Environment": frozenset({"OSVersion"}),
     "IntPtr": frozenset({"Zero"}),
-    "Math": frozenset({"Abs", "Floor", "Max", "Min"}),
+    "Math": frozenset({"Abs", "Ceiling", "Floor", "Max", "Min"}),
     "StringComparison": frozenset({"OrdinalIgnoreCase"}),
     "System.Diagnostics.EventLog": frozenset({"WriteEntry"}),
     "System.Diagnostics.ProcessPriorityClass": frozenset({"BelowNormal"}),
