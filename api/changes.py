@@ -6,8 +6,8 @@ from msgspec import UNSET, Struct, UnsetType
 MAX_IDS = 256
 """Above this, a change names nobody: whoever shows anything of its kind asks again."""
 
-Changes = dict[str, set[int] | None]
-"""The ids by topic (``snapshots``, ``events``: of hosts; ``scripts``: of scripts); None for too many to name."""
+Changes = dict[str, set[int] | dict[int, str] | None]
+"""By topic: the ids of hosts (``snapshots``, ``events``), states of ``scripts`` by id; None for too many to name."""
 
 _NOUNS = {"snapshots": "hosts", "events": "hosts", "scripts": "scripts"}
 
@@ -15,7 +15,7 @@ _NOUNS = {"snapshots": "hosts", "events": "hosts", "scripts": "scripts"}
 class _Announcement(Struct):
     snapshots: list[int] | UnsetType | None = UNSET
     events: list[int] | UnsetType | None = UNSET
-    scripts: list[int] | UnsetType | None = UNSET
+    scripts: dict[int, str] | UnsetType | None = UNSET
 
 
 def read_announcement(message: bytes) -> Changes:
@@ -25,17 +25,24 @@ def read_announcement(message: bytes) -> Changes:
     except msgspec.DecodeError:
         return {}
     topics = {topic: getattr(announced, topic) for topic in _NOUNS}
-    return {topic: None if ids is None else set(ids) for topic, ids in topics.items() if ids is not UNSET}
+    return {topic: set(ids) if isinstance(ids, list) else ids for topic, ids in topics.items() if ids is not UNSET}
 
 
 def merge(one: Changes, other: Changes) -> Changes:
-    """Return both changes as one."""
+    """Return both changes as one; of a script the state that it came to last."""
     merged = dict(one)
     for topic, ids in other.items():
-        before = merged.get(topic, set())
-        both = None if before is None or ids is None else before | ids
+        both = _both(merged[topic], ids) if topic in merged else ids
         merged[topic] = None if both is None or len(both) > MAX_IDS else both
     return merged
+
+
+def _both(
+    before: set[int] | dict[int, str] | None, after: set[int] | dict[int, str] | None
+) -> set[int] | dict[int, str] | None:
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before | after
+    return None if before is None or after is None else set(before) | set(after)
 
 
 def of_host(changes: Changes, host_id: int) -> Changes:
@@ -50,7 +57,11 @@ def of_host(changes: Changes, host_id: int) -> Changes:
 def server_sent_events(changes: Changes) -> bytes:
     """Return a change in the form of server-sent events (HTML standard, 9.2), one a topic."""
     return b"".join(
-        b"event: %s\ndata: %s\n\n"
-        % (topic.encode(), msgspec.json.encode({_NOUNS[topic]: None if ids is None else sorted(ids)}))
+        b"event: %s\ndata: %s\n\n" % (topic.encode(), msgspec.json.encode(_told(_NOUNS[topic], ids)))
         for topic, ids in changes.items()
     )
+
+
+def _told(noun: str, ids: set[int] | dict[int, str] | None) -> dict[str, object]:
+    told: dict[str, object] = {noun: None if ids is None else sorted(ids)}
+    return told | {"states": ids} if isinstance(ids, dict) else told

@@ -13,7 +13,8 @@ from api.parsing import bad_field
 from api.problems import Problem
 from api.references import HostId, HostReference, RowId
 from api.saving import BadFilename, FileTaken, save
-from api.scripts import IssueType, ScriptBody, find_script, request_script, script_document, wait_for_script
+from api.script_jobs import find_script, wait_for_script
+from api.scripts import IssueType, ScriptBody, request_script, script_document
 from store.remedies import ScriptType
 from store.scripts import Script
 from wire.text import visible
@@ -44,7 +45,7 @@ def generate(asked: ScriptBody) -> Response:
     Where that takes longer than ten seconds the answer is a 202 with the id that it will have.
     """
     script = _made(asked)
-    if script.state == "queued":
+    if not script.is_done:
         response = answer({"id": script.id, "state": script.state})
         response.status_code = HTTPStatus.ACCEPTED
         return response
@@ -95,4 +96,6 @@ def _made(asked: ScriptBody) -> Script:
     script = wait_for_script(request_script(asked), context().waiting)
     if script.state == "failed":
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"no script can be made: {visible(str(script.error))}")
+    if script.state == "cancelled":
+        raise Problem(HTTPStatus.CONFLICT, f"script {script.id} was cancelled before it was made")
     return script

@@ -1,36 +1,28 @@
-"""Routes of scripts: ask for one, list them, read one, take it away."""
+"""Routes of scripts: ask for one, list them, read one, cancel it or have it tried again, take it away."""
 
-import threading
 from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-import redis
 from flask import Blueprint, Response
 from msgspec import Meta, Struct
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
+from api.announcements import announce_script
 from api.answers import answer, listing, rfc3339
 from api.auth import who
 from api.context import context
 from api.operations import operation
-from api.parsing import Cursor, Limit, bad_field, read_cursor, write_cursor
+from api.parsing import Cursor, Limit, NoParameters, bad_field, read_cursor, write_cursor
 from api.problems import Problem
-from api.queue import QueueDown
 from api.references import HostId, HostReference, RowId, default_host, host_in_field, id_in_path
-from api.streams import MAX_STREAMS
+from api.script_jobs import find_script, forget_end, tell_workers, wake
 from store import events, remedies, scripts
 from store.engine import reading, writing
 from store.remedies import BadParameter, Remedy, ScriptType, Value
-from wire import keys
 
 blueprint = Blueprint("scripts", __name__, url_prefix="/api/v1/scripts")
-
-MAX_WAITING = MAX_STREAMS // 2
-"""Half of the threads that streams leave: while no worker renders, the rest still answer at once."""
-_WAIT_SECONDS = 10
-_LOOK_SECONDS = 1
-"""Between looks at a job that nobody announced: what a worker announced is lost when Redis is flushed."""
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 IssueType = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
@@ -51,10 +43,13 @@ class ScriptBody(Struct, forbid_unknown_fields=True):
 
 
 class ScriptsQuery(Struct, forbid_unknown_fields=True):
-    """Which scripts to list; ``sha256`` is that of the file, in lower-case hexadecimal."""
+    """Which scripts to list: the history of a host, of an event, of a remedy, or of one file.
+
+    ``sha256`` is that of the file, in lower-case hexadecimal.
+    """
 
     host: HostReference | None = None
-    event_id: RowId | None = None
+    event: RowId | None = None
     issue_type: IssueType | None = None
     sha256: Sha256 | None = None
     limit: Limit = 100
@@ -64,12 +59,11 @@ class ScriptsQuery(Struct, forbid_unknown_fields=True):
 @blueprint.post("")
 @operation(body=ScriptBody, statuses=(HTTPStatus.ACCEPTED,))
 def create_script(asked: ScriptBody) -> Response:
-    """Ask for a script; it is made meanwhile, and then found at ``Location``."""
-    script_id = request_script(asked)
-    response = answer({"id": script_id, "state": "queued"})
-    response.status_code = HTTPStatus.ACCEPTED
-    response.headers["Location"] = f"{blueprint.url_prefix}/{script_id}"
-    return response
+    """Ask for a script; it is made meanwhile, and then found at ``Location``.
+
+    Who asks for the same again before it is made gets the same script.
+    """
+    return _accepted(request_script(asked))
 
 
 @blueprint.get("")
@@ -82,7 +76,7 @@ def list_scripts(asked: ScriptsQuery) -> Response:
             limit=asked.limit + 1,
             before_id=None if asked.cursor is None else read_cursor(asked.cursor, RowId),
             host_id=None if asked.host is None else host_in_field(connection, asked.host).id,
-            event_id=asked.event_id,
+            event_id=asked.event,
             issue_type=asked.issue_type,
             sha256=asked.sha256,
         )
@@ -97,13 +91,56 @@ def show_script(script_id: str) -> Response:
     return answer(script_document(_script_in_path(script_id)))
 
 
+@blueprint.post("/<script_id>/cancel")
+@operation(body=NoParameters)
+def cancel_script(_: NoParameters, script_id: str) -> Response:
+    """Cancel a script that is not made yet. A 409 says that it is too late."""
+    script = _script_in_path(script_id)
+    with writing(context().engine) as connection:
+        is_cancelled = scripts.cancel(connection, script.id)
+    script = find_script(script.id)
+    if is_cancelled:
+        wake(script.id)
+        announce_script(script.id, "cancelled")
+    elif script.state != "cancelled":
+        raise Problem(HTTPStatus.CONFLICT, f"script {script.id} cannot be cancelled: it is {script.state}")
+    return answer(script_document(script))
+
+
+@blueprint.post("/<script_id>/retry")
+@operation(body=NoParameters, statuses=(HTTPStatus.ACCEPTED,))
+def retry_script(_: NoParameters, script_id: str) -> Response:
+    """Have a script that failed or was cancelled made after all, as it was asked for.
+
+    Who asks for that twice gets the same answer. A 409 says that it is made already.
+    """
+    script = _script_in_path(script_id)
+    try:
+        with writing(context().engine) as connection:
+            is_queued = scripts.retry(connection, script.id, context().now())
+    except IntegrityError:
+        # The same was asked for in this very moment.
+        is_queued = False
+    if not is_queued:
+        script = find_script(script.id)
+        if script.is_done:
+            why = "it is ready" if script.state == "ready" else "the same is asked for already, and not made yet"
+            raise Problem(HTTPStatus.CONFLICT, f"script {script.id} cannot be made again: {why}")
+    forget_end(script.id)
+    tell_workers(script.id)
+    return _accepted(script.id)
+
+
 @blueprint.get("/<script_id>/download")
 @operation(media_type="text/plain")
 def download_script(script_id: str) -> Response:
     """Download the text of a script as a file."""
     script = _script_in_path(script_id)
     if script.content is None:
-        why = f"it failed: {script.error}" if script.state == "failed" else "it is not made yet: try again"
+        why = {
+            "failed": f"it failed: {script.error}",
+            "cancelled": "it was cancelled",
+        }.get(script.state, "it is not made yet: try again")
         raise Problem(HTTPStatus.CONFLICT, f"script {script.id} has no text: {why}")
     response = Response(script.content, mimetype="text/plain")
     response.headers.set("Content-Disposition", "attachment", filename=script.filename)
@@ -126,46 +163,15 @@ def request_script(asked: ScriptBody) -> int:
             now=context().now(),
             requested_by=who(),
         )
-    try:
-        context().queue.send(keys.QUEUE_SCRIPTS, keys.TASK_RENDER, [[script_id]])
-    except QueueDown:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"script {script_id} is asked for, but Redis does not answer: it is made when Redis is back",
-            members={"id": script_id, "state": "queued"},
-        ) from None
+    tell_workers(script_id)
     return script_id
 
 
-def wait_for_script(script_id: int, waiting: threading.Semaphore) -> scripts.Script:
-    """Return a script as soon as it is ready or failed, still queued when that takes ten seconds. Raises Problem.
-
-    Where too many wait already, it is returned as it is.
-    """
-    script = find_script(script_id)
-    if script.state != "queued" or not waiting.acquire(blocking=False):
-        return script
-    try:
-        for _ in range(_WAIT_SECONDS // _LOOK_SECONDS):
-            # The thread has a connection of its own from the pool: nobody waits behind it.
-            context().redis.blpop([keys.script_done(script_id)], timeout=_LOOK_SECONDS)
-            script = find_script(script_id)
-            if script.state != "queued":
-                break
-    except redis.RedisError:
-        script = find_script(script_id)
-    finally:
-        waiting.release()
-    return script
-
-
-def find_script(script_id: int) -> scripts.Script:
-    """Return one script. Raises Problem (404)."""
-    with reading(context().engine) as connection:
-        script = scripts.find(connection, script_id)
-    if script is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"no script has the id {script_id}")
-    return script
+def _accepted(script_id: int) -> Response:
+    response = answer({"id": script_id, "state": "queued"})
+    response.status_code = HTTPStatus.ACCEPTED
+    response.headers["Location"] = f"{blueprint.url_prefix}/{script_id}"
+    return response
 
 
 def script_document(script: scripts.Script) -> dict[str, Any]:
@@ -183,6 +189,7 @@ def _metadata(script: scripts.Script) -> dict[str, Any]:
         "event_id": script.event_id,
         "automatic": script.automatic,
         "state": script.state,
+        "attempts": script.attempts,
         "requested_at": rfc3339(script.requested_at),
         "requested_by": script.requested_by,
         "ready_at": rfc3339(script.ready_at),

@@ -48,8 +48,9 @@ def follow(asked: StreamQuery) -> Response:
     """Tell what changes, as server-sent events, until the caller goes or its session ends.
 
     ``event`` is ``snapshots``, ``events`` or ``scripts``; ``data`` is ``{"hosts": [id, ...]}`` or
-    ``{"scripts": [id, ...]}``, with null instead of the ids where they are too many to name. A comment comes every
-    15 seconds. A 503 says that there is no stream left: ask for what is shown every 30 seconds instead.
+    ``{"scripts": [id, ...], "states": {id: state, ...}}``, with null instead of the ids, and no states, where they are
+    too many to name. A comment comes every 15 seconds. A 503 says that there is no stream left: ask for what is shown
+    every 30 seconds instead.
     """
     made = context()
     host_id = None

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from store.arrays import Integers, as_json
 from store.remedies import ScriptType, Value
 from store.schema import events, hosts, scripts
-from store.scripts import platforms
-
-# As a literal: only then do both databases see that their partial index answers it.
-_QUEUED: ColumnElement[str] = literal_column("'queued'")
+from store.scripts import UNFINISHED, platforms
 
 
 @dataclass(frozen=True)
@@ -77,8 +74,37 @@ def retire(connection: Connection, event_ids: Sequence[int]) -> None:
         connection.execute(update(scripts).where(own).values(automatic=False))
 
 
+def begin(connection: Connection, script_ids: Sequence[int], *, tried_too: bool) -> dict[int, int]:
+    """Note that a worker has these jobs in hand; return how often each was begun now, by its id.
+
+    Left out are those that are done, that another worker has in hand, and, unless ``tried_too``,
+    that were begun before.
+    """
+    free = select(scripts.c.id).where(scripts.c.id.in_(script_ids), UNFINISHED)
+    if not tried_too:
+        free = free.where(scripts.c.attempts == 0)
+    begun = (
+        update(scripts)
+        .where(scripts.c.id.in_(free.with_for_update(skip_locked=True)))
+        .values(state="running", attempts=scripts.c.attempts + 1)
+        .returning(scripts.c.id, scripts.c.attempts)
+    )
+    return {row.id: row.attempts for row in connection.execute(begun)}
+
+
+def unfinished(connection: Connection, script_ids: Sequence[int]) -> list[int]:
+    """Return those of these jobs that are not done."""
+    query = select(scripts.c.id).where(scripts.c.id.in_(script_ids), UNFINISHED).order_by(scripts.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def put_back(connection: Connection, script_id: int) -> None:
+    """Queue a job again that no script came of this time."""
+    connection.execute(update(scripts).where(scripts.c.id == script_id, UNFINISHED).values(state="queued"))
+
+
 def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
-    """Return those of these jobs that are still queued and that no other worker has in hand, locked."""
+    """Return those of these jobs that are not done and that no other worker has in hand, locked."""
     query = (
         select(
             scripts.c.id,
@@ -93,7 +119,7 @@ def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
         )
         .outerjoin(hosts, hosts.c.id == scripts.c.host_id)
         .outerjoin(events, events.c.id == scripts.c.event_id)
-        .where(and_(scripts.c.id.in_(script_ids), scripts.c.state == _QUEUED))
+        .where(and_(scripts.c.id.in_(script_ids), UNFINISHED))
         .order_by(scripts.c.id)
         .with_for_update(of=scripts, skip_locked=True)
     )
@@ -113,23 +139,14 @@ def finish(connection: Connection, rendered: Mapping[int, Mapping[str, Any]], no
 
 def fail(connection: Connection, script_id: int, error: str) -> None:
     """End a job that can become no script, and say why."""
-    connection.execute(update(scripts).where(scripts.c.id == script_id).values(state="failed", error=error))
-
-
-def count_attempt(connection: Connection, script_id: int) -> int:
-    """Count an attempt that failed for no reason of the job's own; return how many there were, 0 if it is done."""
-    queued = update(scripts).where(scripts.c.id == script_id, scripts.c.state == _QUEUED)
-    counted = queued.values(attempts=scripts.c.attempts + 1).returning(scripts.c.attempts)
-    return connection.execute(counted).scalar_one_or_none() or 0
+    failed = update(scripts).where(scripts.c.id == script_id, UNFINISHED).values(state="failed", error=error)
+    connection.execute(failed)
 
 
 def take_overdue(connection: Connection, rung_before: float, limit: int, now: float) -> list[int]:
-    """Return queued jobs that no worker was told of since then, and note that they are told of now."""
+    """Return jobs that are not done and of which no worker was told since then; note that they are told of now."""
     overdue = (
-        select(scripts.c.id)
-        .where(scripts.c.state == _QUEUED, scripts.c.rung_at < rung_before)
-        .order_by(scripts.c.rung_at)
-        .limit(limit)
+        select(scripts.c.id).where(UNFINISHED, scripts.c.rung_at < rung_before).order_by(scripts.c.rung_at).limit(limit)
     )
     found = list(connection.execute(overdue).scalars())
     if found:

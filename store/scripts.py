@@ -1,17 +1,29 @@
 """Scripts: each row is a job that a worker renders, and then the script that came of it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, insert, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from store.arrays import Integers, as_json
 from store.remedies import ScriptType, Value
 from store.schema import hosts, scripts
 from wire.snapshot import Unreadable, decode_details
 
-State = Literal["queued", "ready", "failed"]
+State = Literal["queued", "running", "ready", "failed", "cancelled"]
+"""A job is queued until a worker has it in hand, and queued again where that worker could not end it."""
+
+DONE: frozenset[State] = frozenset({"ready", "failed", "cancelled"})
+"""States that nothing more comes of by itself."""
+
+UNFINISHED: ColumnElement[bool] = scripts.c.state.in_([literal_column("'queued'"), literal_column("'running'")])
+"""Of a job that is to become a script. As literals: only then do both databases see that their indexes answer it."""
+
+_MOST_TURNS = 3
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Script:
     requested_by: str | None
     """None where that was not kept yet."""
     attempts: int
+    """How often a worker has begun with it since it was asked for."""
     ready_at: float | None
     error: str | None
     parameters: dict[str, Value] | None
@@ -44,6 +57,11 @@ class Script:
     sha256: str | None
     content: str | None = None
     """Left out of lists."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more comes of it by itself."""
+        return self.state in DONE
 
 
 def request(
@@ -57,7 +75,12 @@ def request(
     now: float,
     requested_by: str | None = None,
 ) -> int:
-    """Queue a job for the workers and return its id."""
+    """Queue a job for the workers and return its id: that of the job that was asked for by the same, if it is not done.
+
+    Of two that ask at the same moment one queues it and both get its id.
+    """
+    asked = [issue_type, script_type, host_id, event_id, dict(given)]
+    key = hashlib.sha256(msgspec.json.encode(asked, order="deterministic")).hexdigest()
     row = {
         "issue_type": issue_type,
         "script_type": script_type,
@@ -65,13 +88,44 @@ def request(
         "event_id": event_id,
         "automatic": False,
         "given": dict(given),
+        "request_key": key,
         "state": "queued",
         "requested_at": now,
         "requested_by": requested_by,
         "rung_at": now,
     }
-    script_id: int = connection.execute(insert(scripts).values(row).returning(scripts.c.id)).scalar_one()
-    return script_id
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(scripts).values(row).on_conflict_do_nothing().returning(scripts.c.id)
+    same = select(scripts.c.id).where(scripts.c.request_key == key, UNFINISHED)
+    for _ in range(_MOST_TURNS):
+        # The one that stood in the way may be done by the time it is looked for: then a new one is due.
+        script_id: int | None = connection.scalar(new) or connection.scalar(same)
+        if script_id is not None:
+            return script_id
+    raise RuntimeError("jobs for the same request end faster than one can be queued")
+
+
+def cancel(connection: Connection, script_id: int) -> bool:
+    """End a job that is not done; return False where there is none."""
+    ended = update(scripts).where(scripts.c.id == script_id, UNFINISHED).values(state="cancelled")
+    return connection.execute(ended).rowcount == 1
+
+
+def retry(connection: Connection, script_id: int, now: float) -> bool:
+    """Queue a job again that failed or was cancelled; return False where there is none.
+
+    Nor is there where the same was asked for since, and is not done.
+    """
+    other = scripts.alias()
+    same = select(other.c.id).where(
+        other.c.request_key == scripts.c.request_key, other.c.state.in_(["queued", "running"])
+    )
+    again = (
+        update(scripts)
+        .where(scripts.c.id == script_id, scripts.c.state.in_(["failed", "cancelled"]), ~same.exists())
+        .values(state="queued", attempts=0, error=None, rung_at=now)
+    )
+    return connection.execute(again).rowcount == 1
 
 
 def find(connection: Connection, script_id: int) -> Script | None:

@@ -30,6 +30,8 @@ class ServerSettings:
     """N of the design: the entries that a doorbell packs, and the most that one drain reads of a shard."""
     inbox_cap_entries: int
     """Above this a shard's collectors are asked to keep their snapshots."""
+    script_seconds: float
+    """How long a worker may take for one attempt at a script."""
     retention: Retention
 
     @classmethod
@@ -43,6 +45,7 @@ class ServerSettings:
             admin_token=env.text(environment, "FLEETMEDIC_ADMIN_TOKEN", ""),
             batch_entries=int(env.number(environment, "FLEETMEDIC_BATCH_ENTRIES", 8000, 1, 100_000)),
             inbox_cap_entries=int(env.number(environment, "FLEETMEDIC_INBOX_CAP_ENTRIES", 100_000, 1)),
+            script_seconds=env.number(environment, "FLEETMEDIC_SCRIPT_SECONDS", 10, 1, 60),
             retention=Retention(
                 3600 * env.number(environment, "FLEETMEDIC_RETENTION_RAW_HOURS", 48, 1),
                 86400 * env.number(environment, "FLEETMEDIC_RETENTION_FIVE_MINUTES_DAYS", 30, 1),

@@ -26,8 +26,8 @@ CONFIGS_PUBLISHED = "fleetmedic:configs-published"
 
 CHANGES = "fleetmedic:changes"
 """The channel that tells live pages what was committed: JSON, one of ``snapshots``, ``events`` (a list of host ids, or
-null for too many to name) and ``scripts`` (a list of script ids) by name. A message that is lost costs a page nothing
-but the time until it asks by itself.
+null for too many to name) and ``scripts`` (the states that scripts came to, by id, or null) by name. A message that is
+lost costs a page nothing but the time until it asks by itself.
 """
 
 
@@ -72,7 +72,7 @@ def trimmed(shard: int) -> str:
 
 
 def script_done(script_id: int) -> str:
-    """Name the list that a worker pushes to when a script is ready or has failed; who asked for it waits there."""
+    """Name the list that is pushed to when a job is done; all who asked for it wait there, and leave what they find."""
     return f"fleetmedic:script:{script_id}"
 
 

@@ -23,6 +23,7 @@ from wire.redis_url import broker_tls
 from worker.consumer import Consumer
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
+from worker.pool import TaskPool
 from worker.remedies import own
 from worker.remedies.templates import load_all
 from worker.remedies.watch import Watch, WatchStep, publish_to
@@ -144,7 +145,7 @@ def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUE
     log.info("worker with %d processes for %s on %s", concurrency, " and ".join(queues), engine.url.render_as_string())
     worker = app.Worker(
         concurrency=concurrency,
-        pool="prefork",
+        pool=TaskPool,
         queues=list(queues),
         hostname=f"fleetmedic-{os.getpid()}@%h",
         without_gossip=True,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 import redis
 
+from store.scripts import DONE, State
 from wire import keys
 
 # Longer than anybody waits for a script.
@@ -20,7 +21,7 @@ _FULL_SECONDS = 5
 
 
 Changes = Mapping[str, Collection[int]]
-"""What was committed: ids of hosts under ``snapshots`` and ``events``, of scripts under ``scripts``."""
+"""What was committed: ids of hosts under ``snapshots`` and ``events``, states of scripts by id under ``scripts``."""
 
 
 class Head(NamedTuple):
@@ -131,15 +132,16 @@ class Inbox:
         if any(changes.values()):
             self._redis.publish(keys.CHANGES, encode_changes(changes))
 
-    def hand_over(self, script_ids: Sequence[int]) -> None:
-        """Tell who waits for these scripts, and live pages, that they are done."""
-        if not script_ids:
+    def hand_over(self, became: Mapping[int, State]) -> None:
+        """Tell live pages what became of script jobs, and who waits for one that it is done."""
+        if not became:
             return
         pipeline = self._redis.pipeline(transaction=False)
-        for script in script_ids:
-            pipeline.rpush(keys.script_done(script), 1)
-            pipeline.expire(keys.script_done(script), _DONE_SECONDS)
-        pipeline.publish(keys.CHANGES, encode_changes({"scripts": script_ids}))
+        for script, state in became.items():
+            if state in DONE:
+                pipeline.rpush(keys.script_done(script), 1)
+                pipeline.expire(keys.script_done(script), _DONE_SECONDS)
+        pipeline.publish(keys.CHANGES, encode_changes({"scripts": became}))
         pipeline.execute()
 
     def hand_over_preview(self, token: str, preview: bytes) -> None:
@@ -213,9 +215,13 @@ class Inbox:
 
 def encode_changes(changes: Changes) -> bytes:
     """Return the message of ``wire.keys.CHANGES``."""
-    return msgspec.json.encode(
-        {kind: sorted(ids) if len(ids) <= _MOST_NAMED else None for kind, ids in changes.items() if ids}
-    )
+    return msgspec.json.encode({kind: _named(ids) for kind, ids in changes.items() if ids})
+
+
+def _named(ids: Collection[int]) -> Collection[int] | None:
+    if len(ids) > _MOST_NAMED:
+        return None
+    return ids if isinstance(ids, Mapping) else sorted(ids)
 
 
 def share_out(lengths: Mapping[int, int], limit: int) -> dict[int, int]:

@@ -1,15 +1,17 @@
 """Script jobs: rendered in one transaction, whatever becomes of each."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
+from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection, Engine
 
 from store import remedies, script_jobs
 from store.engine import OUTAGES, reading, writing
 from store.remedies import BadParameter, Remedy
 from store.script_jobs import Job
+from store.scripts import State
 from worker.remedies.evidence import parameters_for
 from worker.remedies.render import Provenance, Rendered, render
 from worker.remedies.templates import Template
@@ -18,9 +20,10 @@ log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 64
 OVERDUE_SECONDS = 10.0
-_MOST_ATTEMPTS = 3
+_MOST_ATTEMPTS = 5
 
 Templates = Mapping[str, Template]
+Begun = Callable[[Sequence[int]], None]
 
 
 class CannotRender(ValueError):
@@ -52,29 +55,61 @@ def _published(engine: Engine) -> list[Remedy] | None:
             return None
 
 
-def render_jobs(engine: Engine, templates: Templates, script_ids: Sequence[int], now: float) -> list[int]:
-    """Render these jobs and return the ids of those that are done, ready or failed.
+def render_jobs(
+    engine: Engine, templates: Templates, script_ids: Sequence[int], now: float, begun: Begun = lambda _: None
+) -> dict[int, State]:
+    """Render these jobs and return what became of each that this worker had in hand; ``begun`` is told of them before.
 
-    A job that another worker has in hand, or that is done, is passed over. What one of them provokes does not keep
-    the others: it stays queued, until it was tried often enough.
+    Each attempt is counted before it begins, so that a job that ends its worker is not tried for ever. Those that were
+    tried before are tried one by one, so that such a job does not take others with it.
     """
+    became = _attempt(engine, templates, script_ids, now, begun, alone=len(script_ids) == 1)
+    if len(script_ids) > 1:
+        with reading(engine) as connection:
+            left = script_jobs.unfinished(connection, script_ids)
+        for script_id in left:
+            became |= _attempt(engine, templates, [script_id], now, begun, alone=True)
+    return became
+
+
+def _attempt(
+    engine: Engine, templates: Templates, script_ids: Sequence[int], now: float, begun: Begun, *, alone: bool
+) -> dict[int, State]:
+    became: dict[int, State] = {}
+    with writing(engine) as connection:
+        attempts = script_jobs.begin(connection, script_ids, tried_too=alone)
+        for script_id, count in attempts.items():
+            if count > _MOST_ATTEMPTS:
+                script_jobs.fail(
+                    connection, script_id, f"{_MOST_ATTEMPTS} attempts came to no end: the workers' logs tell why"
+                )
+                became[script_id] = "failed"
+    in_hand = [script_id for script_id in attempts if script_id not in became]
+    if not in_hand:
+        return became
+    begun(in_hand)
     try:
         with writing(engine) as connection:
-            return _render_together(connection, templates, script_ids, now)
+            return became | _render_together(connection, templates, in_hand, now)
     except OUTAGES:
         raise
-    except Exception:
-        if len(script_ids) > 1:
-            return [done for one in script_ids for done in render_jobs(engine, templates, [one], now)]
-        log.exception("script %d cannot be rendered", script_ids[0])
+    except Exception as error:
+        if not alone:
+            return became
+        log.exception("script %d cannot be rendered", in_hand[0])
+        took_too_long = isinstance(error, SoftTimeLimitExceeded)
     with writing(engine) as connection:
-        if script_jobs.count_attempt(connection, script_ids[0]) < _MOST_ATTEMPTS:
-            return []
-        script_jobs.fail(connection, script_ids[0], "the worker cannot render it: its log tells why")
-        return list(script_ids)
+        if attempts[in_hand[0]] < _MOST_ATTEMPTS:
+            script_jobs.put_back(connection, in_hand[0])
+            return {in_hand[0]: "queued"}
+        why = "it takes longer than a script may" if took_too_long else "the worker cannot render it: its log tells why"
+        script_jobs.fail(connection, in_hand[0], why)
+        return {in_hand[0]: "failed"}
 
 
-def _render_together(connection: Connection, templates: Templates, script_ids: Sequence[int], now: float) -> list[int]:
+def _render_together(
+    connection: Connection, templates: Templates, script_ids: Sequence[int], now: float
+) -> dict[int, State]:
     ready = {}
     failed = {}
     for job in script_jobs.take(connection, script_ids):
@@ -85,7 +120,8 @@ def _render_together(connection: Connection, templates: Templates, script_ids: S
     script_jobs.finish(connection, ready, now)
     for job_id, fault in failed.items():
         script_jobs.fail(connection, job_id, fault)
-    return [*ready, *failed]
+    became: dict[int, State] = dict.fromkeys(ready, "ready")
+    return became | dict.fromkeys(failed, "failed")
 
 
 def rendered(templates: Templates, job: Job) -> Rendered:

@@ -1,8 +1,8 @@
 """The Celery tasks: each a thin wrapper around one piece of work."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,12 +106,24 @@ def add_tasks(app: Celery, station: Station) -> None:
                 # The sweep will.
                 return
 
-    @app.task(name=keys.TASK_RENDER)  # type: ignore[untyped-decorator]
+    @app.task(  # type: ignore[untyped-decorator]
+        name=keys.TASK_RENDER,
+        soft_time_limit=station.settings.script_seconds,
+        # What the first limit does not end, because it is in no Python code, ends with its process.
+        time_limit=2 * station.settings.script_seconds,
+    )
     def render(script_ids: list[int]) -> None:
-        """Render script jobs and tell who waits for them."""
+        """Render script jobs; tell live pages how far they are, and who waits for them."""
         with _outages_named("scripts"):
-            done = script_jobs.render_jobs(station.engine, shelf.templates(), script_ids, station.clock())
-            station.inbox.hand_over(done)
+            became = script_jobs.render_jobs(
+                station.engine, shelf.templates(), script_ids, station.clock(), _tell_begun
+            )
+            station.inbox.hand_over(became)
+
+    def _tell_begun(script_ids: Sequence[int]) -> None:
+        # Nobody needs to know it: without Redis the script is made all the same.
+        with suppress(redis.RedisError):
+            station.inbox.hand_over(dict.fromkeys(script_ids, "running"))
 
     @app.task(name=keys.TASK_PREVIEW)  # type: ignore[untyped-decorator]
     def preview_policy(token: str, proposed: dict[str, Any], seconds: float) -> None:

@@ -27,6 +27,8 @@ own_remedies = Table(
     Column("seen_at", Double, nullable=False, comment="when a worker last found it there"),
 )
 
+_UNFINISHED = text("state IN ('queued', 'running')")
+
 scripts = Table(
     "scripts",
     metadata,
@@ -37,11 +39,12 @@ scripts = Table(
     Column("event_id", ForeignKey("events.id", ondelete="CASCADE"), comment="the event that it answers"),
     Column("automatic", Boolean, nullable=False, comment="asked for by the drain that opened its event"),
     Column("given", Document, nullable=False, comment="parameters that were asked for, by name"),
+    Column("request_key", String(64), comment="the same for the same request; NULL where nobody asked"),
     Column("state", String(16), nullable=False),
     Column("requested_at", Double, nullable=False),
     Column("requested_by", String(255), comment="NULL where it was asked for before 0014"),
     Column("rung_at", Double, nullable=False, comment="when a worker was last told of it"),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often a worker began"),
     Column("ready_at", Double),
     Column("error", Text, comment="why it failed, for a person"),
     Column("parameters", Document, comment="as rendered: complete, with defaults and evidence"),
@@ -52,7 +55,7 @@ scripts = Table(
     Column("requires_admin", Boolean),
     Column("content", Text),
     Column("sha256", String(64)),
-    CheckConstraint("state IN ('queued', 'ready', 'failed')", name="state"),
+    CheckConstraint("state IN ('queued', 'running', 'ready', 'failed', 'cancelled')", name="state"),
     CheckConstraint("script_type IN ('bash', 'powershell')", name="script_type"),
     Index(
         "uq_scripts_event_id",
@@ -61,12 +64,8 @@ scripts = Table(
         postgresql_where=text("automatic"),
         sqlite_where=text("automatic"),
     ),
-    Index(
-        "ix_scripts_rung_at",
-        "rung_at",
-        postgresql_where=text("state = 'queued'"),
-        sqlite_where=text("state = 'queued'"),
-    ),
+    Index("ix_scripts_rung_at", "rung_at", postgresql_where=_UNFINISHED, sqlite_where=_UNFINISHED),
+    Index("uq_scripts_request_key", "request_key", unique=True, postgresql_where=_UNFINISHED, sqlite_where=_UNFINISHED),
     Index("ix_scripts_event_id_id", "event_id", "id"),
     Index("ix_scripts_host_id_id", "host_id", "id"),
     Index(

@@ -12,11 +12,13 @@ MANY = set(range(MAX_IDS))
     [
         (b'{"snapshots": [2, 1, 2]}', {"snapshots": {1, 2}}),
         (b'{"snapshots": null, "events": []}', {"snapshots": None, "events": set()}),
-        (b'{"scripts": [7]}', {"scripts": {7}}),
+        (b'{"scripts": {"7": "ready"}}', {"scripts": {7: "ready"}}),
+        (b'{"scripts": null}', {"scripts": None}),
         # What a later version may announce besides.
-        (b'{"scripts": [7], "policies": [1]}', {"scripts": {7}}),
+        (b'{"scripts": {"7": "asleep"}, "policies": [1]}', {"scripts": {7: "asleep"}}),
         # What no worker sends.
         (b'{"snapshots": ["x"]}', {}),
+        (b'{"scripts": [7]}', {}),
         (b"[]", {}),
         (b"\xff", {}),
         (b"", {}),
@@ -35,6 +37,8 @@ def test_an_announcement_is_read_as_ids_by_topic(message: bytes, change: Changes
         ({"events": {1}}, {"events": None}, {"events": None}),
         ({"events": None}, {"events": {1}}, {"events": None}),
         ({"events": MANY}, {"events": {0}}, {"events": MANY}),
+        ({"scripts": {7: "queued", 8: "ready"}}, {"scripts": {7: "running"}}, {"scripts": {7: "running", 8: "ready"}}),
+        ({"scripts": {7: "queued"}}, {"scripts": None}, {"scripts": None}),
         ({"events": MANY}, {"events": {MAX_IDS}}, {"events": None}),
     ],
 )
@@ -49,7 +53,7 @@ def test_two_changes_are_told_as_one(one: Changes, other: Changes, both: Changes
         ({"events": None}, {"events": None}),
         ({"events": set()}, {}),
         # A script names no host.
-        ({"scripts": {5}}, {"scripts": {5}}),
+        ({"scripts": {5: "ready"}}, {"scripts": {5: "ready"}}),
     ],
 )
 def test_who_follows_a_host_is_told_what_may_concern_it(change: Changes, told: Changes) -> None:
@@ -57,8 +61,8 @@ def test_who_follows_a_host_is_told_what_may_concern_it(change: Changes, told: C
 
 
 def test_each_topic_is_an_event_of_its_own() -> None:
-    sent = server_sent_events({"snapshots": {2, 1}, "events": None, "scripts": {3}}).decode()
+    sent = server_sent_events({"snapshots": {2, 1}, "events": None, "scripts": {3: "failed"}}).decode()
     blocks = [block.split("\n") for block in sent.split("\n\n")[:-1]]
     assert [name for name, _ in blocks] == ["event: snapshots", "event: events", "event: scripts"]
     data = [json.loads(line.removeprefix("data: ")) for _, line in blocks]
-    assert data == [{"hosts": [1, 2]}, {"hosts": None}, {"scripts": [3]}]
+    assert data == [{"hosts": [1, 2]}, {"hosts": None}, {"scripts": [3], "states": {"3": "failed"}}]

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -6,10 +7,12 @@ import redis
 from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
-from api import scripts
+from api import script_jobs
 from api.context import context
-from tests.api.remedies import publish, scripts_being_made, tasks
-from wire.keys import script_done
+from tests.api.remedies import NOW, TEMPLATES, publish, scripts_being_made, tasks
+from tests.system.all_in_one import wait_until
+from wire.keys import QUEUE_SCRIPTS, script_done
+from worker.script_jobs import render_jobs
 
 PATH = "/api/agent/generate-script"
 
@@ -17,6 +20,11 @@ PATH = "/api/agent/generate-script"
 @pytest.fixture(autouse=True)
 def catalogue(engine: Engine) -> None:
     publish(engine)
+
+
+def blocked(client: "redis.Redis") -> list[dict[str, Any]]:
+    """Return the clients of Redis that wait for a list to be pushed to."""
+    return [one for one in client.client_list() if "b" in one["flags"]]
 
 
 def test_a_script_comes_back_as_soon_as_it_is_made(
@@ -53,17 +61,57 @@ def test_a_job_that_fails_says_why(client: FlaskClient, rows: Any, engine: Engin
 def test_a_job_that_takes_too_long_is_left_to_be_asked_for(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scripts, "_WAIT_SECONDS", 1)
+    monkeypatch.setattr(script_jobs, "_WAIT_SECONDS", 1)
     answer = client.post(PATH, json={"issue_type": "cpu_high"})
     queued = answer.get_json()
     assert (answer.status_code, queued) == (202, {"id": queued["id"], "state": "queued"})
     assert client.get(f"/api/v1/scripts/{queued['id']}").get_json()["state"] == "queued"
 
 
+def test_all_who_ask_for_the_same_have_it_as_soon_as_it_is_made(
+    make_client: Callable[..., FlaskClient], engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever is not told would look too late.
+    monkeypatch.setattr(script_jobs, "_LOOK_SECONDS", 1.9)
+    clients = [make_client() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool, redis.Redis.from_url(redis_url) as worker:
+        answers = [pool.submit(client.post, PATH, json={"issue_type": "cpu_high"}) for client in clients]
+        wait_until(lambda: worker.llen(QUEUE_SCRIPTS) == 4 and len(blocked(worker)) == 4)
+        (script_id,) = {ids[0] for _, ids in tasks(worker)}
+        render_jobs(engine, TEMPLATES, [script_id], NOW)
+        worker.rpush(script_done(script_id), 1)
+        assert {answer.result().get_json()["id"] for answer in answers} == {script_id}
+        assert worker.llen(QUEUE_SCRIPTS) == 0
+
+
+def test_who_waits_rings_again_for_what_a_dead_worker_left(
+    make_client: Callable[..., FlaskClient], engine: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script_jobs, "_LOOK_SECONDS", 0.1)
+    with ThreadPoolExecutor(1) as pool, redis.Redis.from_url(redis_url) as worker:
+        answer = pool.submit(make_client().post, PATH, json={"issue_type": "cpu_high"})
+        wait_until(lambda: worker.rpop(QUEUE_SCRIPTS) is not None)
+        wait_until(lambda: worker.llen(QUEUE_SCRIPTS) > 0)
+        with scripts_being_made(engine, redis_url):
+            assert answer.result().get_json()["state"] == "ready"
+
+
+def test_who_waits_for_a_script_that_is_cancelled_is_told_so(
+    make_client: Callable[..., FlaskClient], redis_url: str
+) -> None:
+    with ThreadPoolExecutor(1) as pool, redis.Redis.from_url(redis_url) as worker:
+        waiting = pool.submit(make_client().post, PATH, json={"issue_type": "cpu_high"})
+        wait_until(lambda: len(blocked(worker)) == 1)
+        ((_, (script_id,)),) = tasks(worker)
+        make_client().post(f"/api/v1/scripts/{script_id}/cancel")
+        answer = waiting.result()
+    assert (answer.status_code, "was cancelled" in answer.get_json(force=True)["detail"]) == (409, True)
+
+
 def test_where_too_many_wait_already_nobody_is_kept_waiting(client: FlaskClient, redis_url: str) -> None:
     with client.application.app_context():
         waiting = context().waiting
-    for _ in range(scripts.MAX_WAITING):
+    for _ in range(script_jobs.MAX_WAITING):
         assert waiting.acquire(blocking=False)
     answer = client.post(PATH, json={"issue_type": "cpu_high"})
     assert (answer.status_code, answer.get_json()["state"]) == (202, "queued")
@@ -75,7 +123,7 @@ def test_who_waited_makes_room_for_the_next(client: FlaskClient, engine: Engine,
     with scripts_being_made(engine, redis_url):
         states = [
             client.post(PATH, json={"issue_type": "cpu_high"}).get_json()["state"]
-            for _ in range(scripts.MAX_WAITING + 1)
+            for _ in range(script_jobs.MAX_WAITING + 1)
         ]
     assert set(states) == {"ready"}
 

@@ -1,4 +1,5 @@
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import Engine
 from store import script_jobs, scripts
 from store.engine import reading, writing
 from tests.api.remedies import SCRIPT, TEMPLATES, publish, tasks
-from wire.keys import TASK_RENDER
+from wire.keys import CHANGES, TASK_RENDER, script_done
 from wire.snapshot import Details
 from worker.script_jobs import render_jobs
 
@@ -67,6 +68,7 @@ def test_a_script_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
         "event_id": event,
         "automatic": False,
         "state": "ready",
+        "attempts": 1,
         "requested_at": "2027-01-15T08:00:00.000Z",
         "requested_by": "admin token",
         "ready_at": "2027-01-15T08:00:01.000Z",
@@ -208,7 +210,7 @@ def test_a_script_asked_for_while_redis_is_down_stays_queued(
 
 
 def test_pages_hold_every_script_once_the_last_one_first(client: FlaskClient) -> None:
-    asked = [_ask(client) for _ in range(5)]
+    asked = [_ask(client, parameters={"pid": pid}) for pid in range(2, 7)]
     seen: list[int] = []
     cursor: str | None = ""
     while cursor is not None:
@@ -229,7 +231,7 @@ def test_scripts_are_found_by_each_filter(client: FlaskClient, rows: Any) -> Non
 
     assert ids("host=web") == [of_event, of_web]
     assert ids(f"host={db}") == [of_db]
-    assert ids(f"event_id={event}") == [of_event]
+    assert ids(f"event={event}") == [of_event]
     assert ids("issue_type=service_restart") == [of_db]
     assert ids("issue_type=service_restart&host=web") == []
     assert ids(f"sha256={'0' * 64}") == []
@@ -239,9 +241,64 @@ def test_scripts_are_found_by_each_filter(client: FlaskClient, rows: Any) -> Non
 
 
 @pytest.mark.parametrize("script_id", ["1", "0", "-1", "x", "1" * 30, "²"])
-@pytest.mark.parametrize("part", ["", "/download"])
-def test_a_script_that_there_is_not_is_not_found(client: FlaskClient, script_id: str, part: str) -> None:
-    assert client.get(f"{PATH}/{script_id}{part}").status_code == 404
+@pytest.mark.parametrize(
+    ("method", "part"), [("GET", ""), ("GET", "/download"), ("POST", "/cancel"), ("POST", "/retry")]
+)
+def test_a_script_that_there_is_not_is_not_found(client: FlaskClient, script_id: str, method: str, part: str) -> None:
+    assert client.open(f"{PATH}/{script_id}{part}", method=method).status_code == 404
+
+
+def test_who_asks_again_before_it_is_made_gets_the_same_script(client: FlaskClient, engine: Engine) -> None:
+    first = _ask(client, parameters={"pid": 7, "share": None})
+    assert _ask(client, parameters={"pid": 7.0}) == first
+    assert _ask(client, parameters={"pid": 8}) != first
+    render_jobs(engine, TEMPLATES, [first], NOW)
+    assert _ask(client, parameters={"pid": 7}) != first
+
+
+def test_a_script_is_cancelled_and_made_after_all(client: FlaskClient, engine: Engine, redis_url: str) -> None:
+    script_id = _ask(client)
+    for _ in range(2):
+        cancelled = client.post(f"{PATH}/{script_id}/cancel")
+        assert (cancelled.status_code, cancelled.get_json()["state"]) == (200, "cancelled")
+    assert render_jobs(engine, TEMPLATES, [script_id], NOW) == {}
+    assert "it was cancelled" in client.get(f"{PATH}/{script_id}/download").get_json(force=True)["detail"]
+    with redis.Redis.from_url(redis_url) as waiting:
+        tasks(waiting)
+        for _ in range(2):
+            again = client.post(f"{PATH}/{script_id}/retry")
+            assert (again.status_code, again.get_json()) == (202, {"id": script_id, "state": "queued"})
+            assert again.headers["Location"] == f"{PATH}/{script_id}"
+        assert tasks(waiting) == [(TASK_RENDER, [script_id])] * 2
+        assert not waiting.exists(script_done(script_id))
+    assert render_jobs(engine, TEMPLATES, [script_id], NOW) == {script_id: "ready"}
+
+
+def test_what_is_ready_is_neither_cancelled_nor_made_again(client: FlaskClient, engine: Engine) -> None:
+    script_id = _ask(client)
+    render_jobs(engine, TEMPLATES, [script_id], NOW)
+    for part, words in (("cancel", "cannot be cancelled: it is ready"), ("retry", "cannot be made again: it is ready")):
+        answer = client.post(f"{PATH}/{script_id}/{part}")
+        assert (answer.status_code, words in answer.get_json(force=True)["detail"]) == (409, True)
+
+
+def test_a_script_is_not_made_again_beside_one_for_the_same(client: FlaskClient) -> None:
+    script_id = _ask(client)
+    client.post(f"{PATH}/{script_id}/cancel")
+    assert _ask(client) != script_id
+    answer = client.post(f"{PATH}/{script_id}/retry")
+    assert (answer.status_code, "the same is asked for already" in answer.get_json(force=True)["detail"]) == (409, True)
+
+
+def test_live_pages_hear_what_a_script_comes_to(client: FlaskClient, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as listener, listener.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(CHANGES)
+        heard.get_message(timeout=5)
+        script_id = _ask(client)
+        client.post(f"{PATH}/{script_id}/cancel")
+        client.post(f"{PATH}/{script_id}/retry")
+        messages = [json.loads((heard.get_message(timeout=5) or {})["data"]) for _ in range(3)]
+    assert messages == [{"scripts": {str(script_id): state}} for state in ("queued", "cancelled", "queued")]
 
 
 def test_a_script_is_downloaded_as_a_file_that_no_browser_takes_for_a_page(client: FlaskClient, engine: Engine) -> None:

@@ -47,8 +47,8 @@ def test_a_stream_tells_what_is_announced(client: FlaskClient, announce: Callabl
     _, lines = _following(client)
     announce(snapshots=[1, 2])
     assert [next(lines), next(lines)] == ["event: snapshots", 'data: {"hosts":[1,2]}']
-    announce(scripts=[9])
-    assert [next(lines), next(lines)] == ["event: scripts", 'data: {"scripts":[9]}']
+    announce(scripts={9: "ready"})
+    assert [next(lines), next(lines)] == ["event: scripts", 'data: {"scripts":[9],"states":{"9":"ready"}}']
 
 
 def test_changes_that_come_close_together_are_told_as_one(client: FlaskClient, announce: Callable[..., None]) -> None:

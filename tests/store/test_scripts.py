@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
@@ -9,11 +11,12 @@ from store import events, scripts
 from store.engine import reading, writing
 from store.enrollment import enroll
 from store.records import insert_events, write_details
-from store.script_jobs import count_attempt, fail, finish, request_for_open_events, take, take_overdue
+from store.script_jobs import begin, fail, finish, put_back, request_for_open_events, take, take_overdue, unfinished
 from store.scripts import Script
 from wire.snapshot import Details, encode_details
 
 Result = TypeVar("Result")
+_turns = count()
 NOW = 1_800_000_000.0
 RENDERED: dict[str, Any] = {
     "parameters": {"mount": "/\u2028'\"", "older_than_days": 7, "include_containers": False},
@@ -34,11 +37,12 @@ def host_id(engine: Engine) -> int:
 
 
 def request(engine: Engine, host_id: int | None = None, **changes: Any) -> int:
+    """Ask for a script, for another one each time unless ``given`` says what for."""
     asked: dict[str, Any] = {
         "issue_type": "disk_full",
         "script_type": "bash",
         "event_id": None,
-        "given": {},
+        "given": {"turn": next(_turns)},
         "now": NOW,
     }
     with writing(engine) as connection:
@@ -46,8 +50,11 @@ def request(engine: Engine, host_id: int | None = None, **changes: Any) -> int:
 
 
 def find(engine: Engine, script_id: int) -> Script:
-    with reading(engine) as connection:
-        script = scripts.find(connection, script_id)
+    return in_store(engine, lambda connection: find_in(connection, script_id))
+
+
+def find_in(connection: Connection, script_id: int) -> Script:
+    script = scripts.find(connection, script_id)
     assert script is not None
     return script
 
@@ -127,9 +134,98 @@ def test_a_job_that_failed_says_why(engine: Engine) -> None:
 def test_attempts_are_counted_until_it_is_done(engine: Engine) -> None:
     script_id = request(engine)
     with writing(engine) as connection:
-        assert [count_attempt(connection, script_id) for _ in range(2)] == [1, 2]
+        assert [begin(connection, [script_id], tried_too=True) for _ in range(2)] == [{script_id: 1}, {script_id: 2}]
+        assert (find_in(connection, script_id).state, find_in(connection, script_id).attempts) == ("running", 2)
         finish(connection, {script_id: RENDERED}, NOW)
-        assert count_attempt(connection, script_id) == 0
+        assert begin(connection, [script_id], tried_too=True) == {}
+
+
+def test_a_job_that_was_begun_before_is_begun_again_only_where_that_is_wanted(engine: Engine) -> None:
+    fresh, tried = request(engine), request(engine)
+    with writing(engine) as connection:
+        begin(connection, [tried], tried_too=False)
+        put_back(connection, tried)
+        assert find_in(connection, tried).state == "queued"
+        assert begin(connection, [fresh, tried], tried_too=False) == {fresh: 1}
+        assert begin(connection, [tried], tried_too=True) == {tried: 2}
+        assert unfinished(connection, [fresh, tried]) == [fresh, tried]
+
+
+def test_the_same_request_is_the_same_job_until_that_is_done(engine: Engine, host_id: int) -> None:
+    given = {"mount": "/data", "older_than_days": 3}
+    asked = {"given": given, "event_id": open_event(engine, host_id)}
+    first = request(engine, host_id, **asked)
+    assert request(engine, host_id, given=dict(reversed(given.items())), event_id=asked["event_id"]) == first
+    with writing(engine) as connection:
+        begin(connection, [first], tried_too=True)
+    assert request(engine, host_id, **asked) == first
+    with writing(engine) as connection:
+        finish(connection, {first: RENDERED}, NOW)
+    assert request(engine, host_id, **asked) != first
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issue_type": "cpu_high"},
+        {"script_type": "powershell"},
+        {"host_id": None},
+        {"given": {"mount": "/data", "older_than_days": 4}},
+        {"given": {"mount": "/data", "older_than_days": "3"}},
+        {"given": {}},
+    ],
+)
+def test_another_request_is_another_job(engine: Engine, host_id: int, change: dict[str, Any]) -> None:
+    asked = {"given": {"mount": "/data", "older_than_days": 3}, "host_id": host_id}
+    assert request(engine, **asked | change) != request(engine, **asked)
+    assert request(engine, **asked, event_id=open_event(engine, host_id)) != request(engine, **asked)
+
+
+def test_of_two_that_ask_at_the_same_moment_both_get_one_job(engine: Engine) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        ids = list(pool.map(lambda _: request(engine, given={"mount": "/data"}), range(8)))
+    assert len(set(ids)) == 1
+
+
+def test_only_what_is_not_done_can_be_cancelled(engine: Engine) -> None:
+    queued, running, ready, failed = (request(engine) for _ in range(4))
+    with writing(engine) as connection:
+        begin(connection, [running], tried_too=True)
+        finish(connection, {ready: RENDERED}, NOW)
+        fail(connection, failed, "no")
+        assert [scripts.cancel(connection, one) for one in (queued, running, ready, failed, 10**9)] == [
+            True,
+            True,
+            False,
+            False,
+            False,
+        ]
+        assert take(connection, [queued, running]) == []
+        assert [find_in(connection, one).state for one in (queued, running)] == ["cancelled", "cancelled"]
+
+
+def test_what_failed_or_was_cancelled_is_queued_again_as_it_was_asked_for(engine: Engine) -> None:
+    cancelled, failed, ready, queued = (request(engine) for _ in range(4))
+    with writing(engine) as connection:
+        begin(connection, [failed], tried_too=True)
+        fail(connection, failed, "no")
+        scripts.cancel(connection, cancelled)
+        finish(connection, {ready: RENDERED}, NOW)
+        retried = [scripts.retry(connection, one, NOW + 9) for one in (cancelled, failed, ready, queued)]
+        assert retried == [True, True, False, False]
+        again = find_in(connection, failed)
+    assert (again.state, again.error, again.attempts, again.requested_at) == ("queued", None, 0, NOW)
+
+
+def test_a_job_is_not_queued_again_beside_one_for_the_same(engine: Engine) -> None:
+    cancelled = request(engine, given={})
+    with writing(engine) as connection:
+        scripts.cancel(connection, cancelled)
+    again = request(engine, given={})
+    with writing(engine) as connection:
+        assert not scripts.retry(connection, cancelled, NOW)
+        finish(connection, {again: RENDERED}, NOW)
+        assert scripts.retry(connection, cancelled, NOW)
 
 
 def test_pages_are_newest_first_and_without_content(engine: Engine, host_id: int) -> None:
@@ -219,7 +315,7 @@ def test_a_job_is_taken_with_what_its_event_tells(engine: Engine, host_id: int) 
     assert (job.id, job.host, job.subject, job.evidence) == (script_id, "web-1", "/data", {"why": "full"})
 
 
-def test_only_queued_jobs_are_taken(engine: Engine) -> None:
+def test_only_jobs_that_are_not_done_are_taken(engine: Engine) -> None:
     ready, failed, queued = (request(engine) for _ in range(3))
     with writing(engine) as connection:
         finish(connection, {ready: RENDERED}, NOW)

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from tests.system.all_in_one import CLEAN, FLEETMEDIC, wait_until
 class Part:
     """A running ``fleetmedic COMMAND``; all of its starts write to one log."""
 
-    def __init__(self, log: Path, *arguments: str, **environment: str) -> None:
+    def __init__(self, log: Path, *arguments: str, program: Sequence[str] = FLEETMEDIC, **environment: str) -> None:
         self._log = log
-        self._command = [*FLEETMEDIC, *arguments]
+        self._command = [*program, *arguments]
         self._environment = CLEAN | environment
         self.start()
 
@@ -70,9 +70,12 @@ class Part:
 
 
 @contextmanager
-def running(log: Path, *arguments: str, **environment: str) -> Iterator[Part]:
-    """Run ``fleetmedic`` with these arguments and ``FLEETMEDIC_*`` variables until the block ends."""
-    part = Part(log, *arguments, **environment)
+def running(log: Path, *arguments: str, program: Sequence[str] = FLEETMEDIC, **environment: str) -> Iterator[Part]:
+    """Run ``fleetmedic`` with these arguments and ``FLEETMEDIC_*`` variables until the block ends.
+
+    ``program`` is one that takes its place.
+    """
+    part = Part(log, *arguments, program=program, **environment)
     try:
         yield part
     finally:

@@ -1,6 +1,7 @@
 """Script jobs: made with their event, rendered once, taken up again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -37,6 +38,20 @@ def open_cpu_spike(engine: Engine, inbox: Inbox, host: SimulatedHost, details: D
     host.report(NOW - 20, details, cpu_percent=10.0)
     host.report(NOW - 10, details, cpu_percent=99.0)
     return drain_all(engine, inbox).script_jobs
+
+
+def ask(engine: Engine, mount: str = "/data") -> int:
+    """Ask for a script as a person does."""
+    with writing(engine) as connection:
+        return scripts.request(
+            connection,
+            issue_type="disk_full",
+            script_type="bash",
+            host_id=None,
+            event_id=None,
+            given={"mount": mount},
+            now=NOW,
+        )
 
 
 def find(engine: Engine, script_id: int) -> Script:
@@ -86,7 +101,7 @@ def test_a_drain_that_is_rolled_back_leaves_no_job(
 
 def test_a_job_becomes_a_script_with_all_that_is_known_of_it(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
     (job,) = open_cpu_spike(engine, inbox, host)
-    assert render_jobs(engine, TEMPLATES, [job], NOW) == [job]
+    assert render_jobs(engine, TEMPLATES, [job], NOW) == {job: "ready"}
     script = find(engine, job)
     assert (script.state, script.script_type, script.ready_at) == ("ready", "bash", NOW)
     assert script.filename == f"fleetmedic-cpu_high-event-{script.event_id}.sh"
@@ -132,7 +147,7 @@ def test_the_type_is_that_of_the_hosts_platform(
 def test_a_job_that_is_done_is_passed_over(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
     (job,) = open_cpu_spike(engine, inbox, host)
     render_jobs(engine, TEMPLATES, [job], NOW)
-    assert render_jobs(engine, TEMPLATES, [job, 10**9], NOW + 1) == []
+    assert render_jobs(engine, TEMPLATES, [job, 10**9], NOW + 1) == {}
     assert find(engine, job).ready_at == NOW
 
 
@@ -149,7 +164,7 @@ def test_a_job_whose_parameters_are_no_good_fails_and_says_which(
     assert "mount must be" in (by_state["failed"].error or "")
 
 
-def test_a_remedy_that_breaks_is_tried_three_times_beside_one_that_does_not(
+def test_a_remedy_that_breaks_is_tried_five_times_beside_one_that_does_not(
     engine: Engine, inbox: Inbox, new_host: Callable[[], SimulatedHost]
 ) -> None:
     whole, broken = new_host(), new_host()
@@ -158,11 +173,56 @@ def test_a_remedy_that_breaks_is_tried_three_times_beside_one_that_does_not(
     with writing(engine) as connection:
         connection.exec_driver_sql(f"UPDATE scripts SET issue_type = 'broken' WHERE id = {bad:d}")
     templates = {**TEMPLATES, "broken": Template(TEMPLATES["cpu_high"].remedy, {"bash": None})}  # type: ignore[dict-item]
-    assert render_jobs(engine, templates, [bad, good], NOW) == [good]
-    assert render_jobs(engine, templates, [bad], NOW) == []
-    assert find(engine, bad).state == "queued"
-    assert render_jobs(engine, templates, [bad], NOW) == [bad]
-    assert (find(engine, bad).state, find(engine, good).state) == ("failed", "ready")
+    assert render_jobs(engine, templates, [bad, good], NOW) == {good: "ready", bad: "queued"}
+    assert [render_jobs(engine, templates, [bad], NOW) for _ in range(3)] == [{bad: "queued"}] * 2 + [{bad: "failed"}]
+    assert (find(engine, bad).state, find(engine, bad).attempts, find(engine, good).state) == ("failed", 5, "ready")
+    assert "its log tells why" in (find(engine, bad).error or "")
+
+
+def test_a_job_that_ends_its_worker_each_time_is_given_up_and_takes_no_other_with_it(engine: Engine) -> None:
+    class Killed(BaseException):
+        """The end of a process, as its database sees it."""
+
+    def worker(jobs: list[int]) -> None:
+        def die_of_deadly(begun: Sequence[int]) -> None:
+            if deadly in begun:
+                raise Killed
+
+        with suppress(Killed):
+            became.update(render_jobs(engine, TEMPLATES, jobs, NOW, die_of_deadly))
+
+    before, deadly, after = (ask(engine, mount=mount) for mount in ("/a", "/b", "/c"))
+    became: dict[int, str] = {}
+    # A message whose worker died is delivered again.
+    for _ in range(6):
+        worker([before, deadly, after])
+    assert became == {deadly: "failed", after: "ready"}
+    assert find(engine, before).state == "ready"
+    assert find(engine, deadly).error == "5 attempts came to no end: the workers' logs tell why"
+
+
+def test_a_job_that_is_cancelled_while_a_worker_has_it_in_hand_becomes_no_script(engine: Engine) -> None:
+    job = ask(engine)
+
+    def cancel(begun: Sequence[int]) -> None:
+        with writing(engine) as connection:
+            assert [scripts.cancel(connection, one) for one in begun] == [True]
+
+    assert render_jobs(engine, TEMPLATES, [job], NOW, cancel) == {}
+    assert (find(engine, job).state, find(engine, job).content) == ("cancelled", None)
+
+
+def test_who_follows_is_told_of_a_job_before_it_is_made(engine: Engine) -> None:
+    job, other = ask(engine, mount="/a"), ask(engine, mount="/b")
+    told: list[int] = []
+    states: list[str] = []
+
+    def begun(jobs: Sequence[int]) -> None:
+        told.extend(jobs)
+        states.extend(find(engine, one).state for one in jobs)
+
+    assert render_jobs(engine, TEMPLATES, [job, other], NOW, begun) == {job: "ready", other: "ready"}
+    assert (told, states) == ([job, other], ["running", "running"])
 
 
 def test_a_job_that_nobody_took_is_rung_for_again_until_it_is_done(
@@ -180,6 +240,14 @@ def test_a_job_that_nobody_took_is_rung_for_again_until_it_is_done(
     assert rung_at(NOW + 22) == [job]
     render_jobs(engine, TEMPLATES, [job], NOW + 22)
     assert rung_at(NOW + 50) == []
+
+
+def test_a_job_whose_worker_ended_in_the_middle_is_rung_for_again(engine: Engine) -> None:
+    job = ask(engine)
+    with writing(engine) as connection:
+        stored_jobs.begin(connection, [job], tried_too=False)
+        assert stored_jobs.take_overdue(connection, NOW + 5, 100, NOW + 15) == [job]
+    assert render_jobs(engine, TEMPLATES, [job], NOW + 15) == {job: "ready"}
 
 
 def test_the_sweep_finds_what_was_left(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
@@ -205,15 +273,16 @@ def test_live_pages_hear_of_snapshots_events_and_scripts(
         listening.subscribe(keys.CHANGES)
         listening.get_message(timeout=5)
         (job,) = open_cpu_spike(engine, inbox, host)
-        inbox.hand_over([])
-        inbox.hand_over([job])
+        inbox.hand_over({})
+        inbox.hand_over({job: "running"})
         heard = [listening.get_message(timeout=5) for _ in range(2)]
     messages = [msgspec.json.decode(message["data"]) for message in heard if message]
-    assert messages == [{"snapshots": [host.id], "events": [host.id]}, {"scripts": [job]}]
+    assert messages == [{"snapshots": [host.id], "events": [host.id]}, {"scripts": {str(job): "running"}}]
 
 
 def test_who_waits_for_a_script_is_told(inbox: Inbox, client: "redis.Redis") -> None:
-    inbox.hand_over([7])
+    inbox.hand_over({6: "running", 7: "ready"})
+    assert not client.exists(keys.script_done(6))
     assert client.blpop([keys.script_done(7)], timeout=5)
-    inbox.hand_over([8])
+    inbox.hand_over({8: "failed"})
     assert 0 < client.ttl(keys.script_done(8)) <= 60
