@@ -1,18 +1,19 @@
-"""Celery's pool of processes, watched more closely."""
+"""Celery's pool of processes, which misses the death of some."""
 
-from collections.abc import Callable, Mapping
+from typing import Any
 
 from celery.concurrency import asynpool, prefork
 
-# A process that is killed closes its files, which Celery hears, a moment before it can be seen to be dead; it is then
-# not looked for again until the next turn, which in Celery is every 5 s. Meanwhile nobody does its work.
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.01
 
 
 class _Pool(asynpool.AsynPool):  # type: ignore[misc]  # Celery has no types
-    @property
-    def timers(self) -> Mapping[Callable[[], None], float]:
-        return {self.maintain_pool: _LOOK_SECONDS}
+    def _event_process_exit(self, hub: Any, process: Any) -> None:
+        super()._event_process_exit(hub, process)
+        # A process that is killed closes its files, which is what Celery hears, a moment before it can be seen to be
+        # dead. Celery would then look again after 5 s, and meanwhile nobody does its work.
+        if process in self._pool:
+            hub.call_later(_LOOK_SECONDS, self._event_process_exit, hub, process)
 
 
 class TaskPool(prefork.TaskPool):  # type: ignore[misc]  # Celery has no types
