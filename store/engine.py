@@ -1,4 +1,4 @@
-"""Engines and transactions: the same two calls, ``reading`` and ``writing``, on SQLite and on Postgres."""
+"""Engines and transactions: the same calls, ``reading``, ``writing`` and ``noting``, on SQLite and on Postgres."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +97,29 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that commits at the end, or rolls back when the block raises."""
     with engine.connect().execution_options(fleetmedic_writing=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def noting(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction like ``writing``, whose commit a crash of the machine may undo, and nothing less.
+
+    It waits for no disk: for notes that are of no use any more after such a crash.
+    """
+    if engine.dialect.name == "postgresql":
+        with writing(engine) as connection:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            yield connection
+        return
+    with engine.connect().execution_options(fleetmedic_writing=True) as connection:
+        # Past SQLAlchemy, which would begin the transaction: within one this cannot be set.
+        settings = connection.connection.cursor()
+        settings.execute("PRAGMA synchronous = NORMAL")
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            settings.execute("PRAGMA synchronous = FULL")
+            settings.close()
 
 
 @contextmanager

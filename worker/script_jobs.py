@@ -8,7 +8,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import Connection, Engine
 
 from store import remedies, script_jobs
-from store.engine import OUTAGES, reading, writing
+from store.engine import OUTAGES, noting, reading, writing
 from store.remedies import BadParameter, Remedy
 from store.script_jobs import Job
 from store.scripts import State
@@ -76,7 +76,7 @@ def _attempt(
     engine: Engine, templates: Templates, script_ids: Sequence[int], now: float, begun: Begun, *, alone: bool
 ) -> dict[int, State]:
     became: dict[int, State] = {}
-    with writing(engine) as connection:
+    with noting(engine) as connection:
         attempts = script_jobs.begin(connection, script_ids, tried_too=alone)
         for script_id, count in attempts.items():
             if count > _MOST_ATTEMPTS:

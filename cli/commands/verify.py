@@ -122,7 +122,7 @@ def _nearest(api: ApiClient, says: Provenance, body: bytes) -> tuple[dict[str, A
 
 def _candidates(api: ApiClient, says: Provenance) -> Iterator[dict[str, Any]]:
     event = None if says.event_id is None else str(says.event_id)
-    made = api.get("/api/v1/scripts", issue_type=says.remedy, event_id=event, limit=str(_MOST_CANDIDATES))
+    made = api.get("/api/v1/scripts", issue_type=says.remedy, event=event, limit=str(_MOST_CANDIDATES))
     for script in made["items"]:
         if script["state"] == "ready" and script["script_type"] == says.script_type:
             yield api.get(f"/api/v1/scripts/{script['id']}")

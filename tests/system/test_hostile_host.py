@@ -108,7 +108,8 @@ def host(up: Up, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def is_done(up: Up, event: dict[str, Any]) -> bool:
-    return event["script_id"] is None or up.ask(f"/api/v1/scripts/{event['script_id']}")[1]["state"] != "queued"
+    script = event["script_id"] and up.ask(f"/api/v1/scripts/{event['script_id']}")[1]
+    return not script or script["state"] in ("ready", "failed")
 
 
 def worker_log(up: Up) -> str:
