@@ -144,7 +144,7 @@ class ScriptTally:
     """How many scripts were asked for, and what became of them."""
 
     requested: int
-    queued: int
+    unfinished: int
     ready: int
 
 
@@ -152,4 +152,11 @@ def tally_scripts(connection: Connection) -> ScriptTally:
     """Count the scripts."""
     counted = connection.execute(select(scripts.c.state, func.count()).group_by(scripts.c.state))
     by_state: dict[str, int] = dict(counted.tuples().all())
-    return ScriptTally(sum(by_state.values()), by_state.get("queued", 0), by_state.get("ready", 0))
+    unfinished = by_state.get("queued", 0) + by_state.get("running", 0)
+    return ScriptTally(sum(by_state.values()), unfinished, by_state.get("ready", 0))
+
+
+def ready_scripts(connection: Connection, script_ids: Sequence[int]) -> list[int]:
+    """Return those of these scripts that are there."""
+    query = select(scripts.c.id).where(scripts.c.id.in_(script_ids), scripts.c.state == "ready")
+    return list(connection.execute(query).scalars())

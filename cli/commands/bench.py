@@ -64,6 +64,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     scripts.add_argument(
         "--rate", type=whole_number(1, 1000), default=50, metavar="N", help="jobs a second (default: %(default)s)"
     )
+    scripts.add_argument(
+        "--workers", type=whole_number(1, 16), default=2, metavar="W", help="that run (default: %(default)s)"
+    )
+    scripts.add_argument(
+        "--kills",
+        type=whole_number(0, 1000),
+        default=3,
+        metavar="K",
+        help="of a whole worker, in turn, in the second run (default: %(default)s)",
+    )
     flood = bench("flood", "what hosts notice of one that floods, in the same shard and in another", _flood)
     _add_database(flood)
     _add_seconds(flood, 10, "of each of three measurements: without a flood and with two")
@@ -129,7 +139,8 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
 def _scripts(arguments: Namespace, environment: Mapping[str, str]) -> int:
     from cli.bench import scripts
 
-    figures = scripts.run(scripts.Plan(arguments.database, arguments.seconds, arguments.rate), environment, _speaker())
+    plan = scripts.Plan(arguments.database, arguments.seconds, arguments.rate, arguments.workers, arguments.kills)
+    figures = scripts.run(plan, environment, _speaker())
     print(json.dumps(figures, indent=2) if arguments.json else _summary_of_scripts(figures))
     if figures["lost"]:
         print("fleetmedic: not every script that was asked for is there", file=sys.stderr)
@@ -139,13 +150,13 @@ def _scripts(arguments: Namespace, environment: Mapping[str, str]) -> int:
 def _summary_of_scripts(figures: Mapping[str, Any]) -> str:
     killed = figures["worker_killed"]
     return f"""\
-{figures["database_version"]}, {figures["jobs_per_second"]:g} jobs/s
+{figures["database_version"]}, {figures["jobs_per_second"]:g} jobs/s, workers: {figures["workers"]}
 
-worker left alone  {figures["jobs"]:,} jobs, p50 {figures["p50_ms"]} ms, p99 {figures["p99_ms"]} ms
-worker killed      {killed["jobs"]:,} jobs, p50 {killed["p50_ms"]} ms, p99 {killed["p99_ms"]} ms, \
+left alone  {figures["jobs"]:,} jobs, p50 {figures["p50_ms"]} ms, p99 {figures["p99_ms"]} ms
+killed      {killed["jobs"]:,} jobs, p50 {killed["p50_ms"]} ms, p99 {killed["p99_ms"]} ms, max {killed["max_ms"]} ms, \
 {killed["answered_before_ready"]:,} answered before they were ready
-                   {killed["processes_killed"]} processes and {killed["workers_killed"]} worker killed
-scripts            {figures["scripts_ready"]:,} of {figures["scripts_asked_for"]:,}, {figures["lost"]:,} lost"""
+            {killed["processes_killed"]} processes killed, whole workers {killed["workers_killed"]} times
+scripts     {figures["scripts_ready"]:,} of {figures["scripts_asked_for"]:,}, {figures["lost"]:,} lost"""
 
 
 def _collector(arguments: Namespace, environment: Mapping[str, str]) -> int:
