@@ -84,6 +84,11 @@ export const listRemedies = (signal) => get("/api/agent/generate-script/list", {
 /** Ask for a script; one that takes long comes back as `{id, state: "queued"}`. */
 export const generateScript = (asked) => send("POST", "/api/agent/generate-script", asked);
 export const showScript = (id, signal) => get(`/api/v1/scripts/${part(id)}`, {}, signal);
+/** List scripts without their text: `{host?, event?, limit}`. */
+export const listScripts = (query, signal) => get("/api/v1/scripts", query, signal);
+export const cancelScript = (id) => send("POST", `/api/v1/scripts/${part(id)}/cancel`);
+/** Have a script that failed or was cancelled made after all. */
+export const retryScript = (id) => send("POST", `/api/v1/scripts/${part(id)}/retry`);
 export const saveScript = (id) => send("POST", "/api/agent/generate-script/save", { id });
 /** Return where a script can be downloaded from. */
 export const scriptDownload = (id) => `/api/v1/scripts/${part(id)}/download`;

@@ -35,6 +35,18 @@ export const HEALTH = {
   unknown: "Not seen yet",
 };
 
+/** How far a script is: a word, and the tone of its badge. */
+export const SCRIPT_STATES = {
+  queued: { word: "waiting", tone: "unknown" },
+  running: { word: "being made", tone: "unknown" },
+  ready: { word: "ready", tone: "healthy" },
+  failed: { word: "failed", tone: "critical" },
+  cancelled: { word: "cancelled", tone: "muted" },
+};
+
+/** Tell whether a script is still to come by itself. */
+export const isToCome = (script) => script.state === "queued" || script.state === "running";
+
 export const SCRIPT_TYPES = { bash: "bash", powershell: "PowerShell" };
 
 /** What a host can wait for. */

@@ -1,7 +1,7 @@
-/** Severity and health: by colour, by icon and by word. */
+/** Severity, health and the like: by colour and by word, most by an icon too. */
 
 import { html } from "../html.js";
-import { HEALTH } from "../vocabulary.js";
+import { HEALTH, SCRIPT_STATES } from "../vocabulary.js";
 import { Icon } from "./icon.js";
 
 /** How bad an event is. */
@@ -12,6 +12,12 @@ export function SeverityBadge({ severity }) {
 /** How a host is. */
 export function HealthBadge({ health }) {
   return html`<span class="badge tone-${health}"><${Icon} name=${health} />${HEALTH[health] ?? health}</span>`;
+}
+
+/** How far a script is. */
+export function ScriptStateBadge({ state }) {
+  const { word, tone } = SCRIPT_STATES[state] ?? { word: state, tone: "unknown" };
+  return html`<span class="badge tone-${tone}">${word}</span>`;
 }
 
 /** That a host is under maintenance; nothing where `window` is null. */

@@ -16,6 +16,7 @@ import { Loading, Notice } from "./notice.js";
 import { OpenEvents } from "./open-events.js";
 import { Optimize } from "./optimize.js";
 import { ProcessTable } from "./process-table.js";
+import { HostScripts } from "./script-history.js";
 import { Timeline } from "./timeline.js";
 
 /** The host of this name. */
@@ -57,6 +58,7 @@ function Columns({ host }) {
       <${Filesystems} host=${host} />
       <${Optimize} host=${host} />
       <${ProcessTable} host=${host} />
+      <${HostScripts} host=${host} />
       <${Delivery} host=${host} />
     </div>
     <div class="column-past"><${Timeline} events=${events} host=${host} /></div>

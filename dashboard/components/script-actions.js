@@ -1,11 +1,12 @@
-/** Copy, download, save. */
+/** Copy, download, save; cancel, and try again. */
 
 import { useEffect, useState } from "preact/hooks";
-import { saveScript, scriptDownload } from "../api.js";
+import { cancelScript, retryScript, saveScript, scriptDownload } from "../api.js";
 import { copyText } from "../clipboard.js";
 import { html } from "../html.js";
 import { useAction } from "../resource.js";
 import { visibleText } from "../visible.js";
+import { isToCome } from "../vocabulary.js";
 import { Icon } from "./icon.js";
 
 const SAID_MS = 4000;
@@ -35,6 +36,17 @@ export function ScriptActions({ script }) {
       ${isCopied && html`<span class="for-screen-readers">Copied to the clipboard.</span>`}
       ${saving.done && html`Saved as <code>${visibleText(saving.done.path)}</code>`}
     </span>
+    ${error && html`<span class="action-error" role="alert">${error.message}</span>`}
+  `;
+}
+
+/** What can be done while there is no script: a button, and what was wrong with it. `onDone` is called after. */
+export function JobActions({ script, onDone }) {
+  const act = isToCome(script) ? cancelScript : retryScript;
+  const [run, { busy, error }] = useAction(() => act(script.id).finally(onDone));
+  if (script.state === "ready") return null;
+  return html`
+    <button type="button" disabled=${busy} onClick=${run}>${isToCome(script) ? "Cancel" : "Try again"}</button>
     ${error && html`<span class="action-error" role="alert">${error.message}</span>`}
   `;
 }

@@ -5,12 +5,13 @@ import { generateScript, listRemedies, showScript } from "../api.js";
 import { html } from "../html.js";
 import { concerns } from "../live.js";
 import { useAction, useResource } from "../resource.js";
+import { isToCome } from "../vocabulary.js";
 import { Icon } from "./icon.js";
 import { Loading, Notice } from "./notice.js";
 import { ScriptForm } from "./script-form.js";
 import { ScriptView } from "./script-view.js";
 
-const QUEUED_POLL_MS = 1000;
+const AWAITED_POLL_MS = 1000;
 
 /** Shows what `asked` names (see script-context.js), over the rest of the page. Escape closes it. */
 export function ScriptDialog({ asked, onClosed }) {
@@ -56,24 +57,25 @@ export function ScriptDialog({ asked, onClosed }) {
       state=${generating}
       onGenerate=${generate}
       onChange=${setForm}
+      onOpen=${setScriptId}
     />`
     }
   </dialog>`;
 }
 
-function Shown({ id, templates, state, onGenerate, onChange }) {
+function Shown({ id, templates, state, onGenerate, onChange, onOpen }) {
   const script = useResource(
     `script ${id}`,
     (signal) => showScript(id, signal),
     (change) => concerns(change, "scripts", id),
   );
-  const isQueued = script.data?.state === "queued";
+  const isAwaited = script.data !== undefined && isToCome(script.data);
   useEffect(() => {
-    if (!isQueued) return undefined;
+    if (!isAwaited) return undefined;
     // A message of its end may have been before this dialog listened.
-    const timer = setInterval(script.reload, QUEUED_POLL_MS);
+    const timer = setInterval(script.reload, AWAITED_POLL_MS);
     return () => clearInterval(timer);
-  }, [isQueued]);
+  }, [isAwaited]);
   if (script.error && !script.data) {
     return html`<h2 id="script-title">Script</h2>
       <${Notice} tone="error" onRetry=${script.reload}>${script.error.message}<//>`;
@@ -86,6 +88,8 @@ function Shown({ id, templates, state, onGenerate, onChange }) {
     state=${state}
     onGenerate=${onGenerate}
     onChange=${onChange}
+    onAgain=${script.reload}
+    onOpen=${onOpen}
   />`;
 }
 

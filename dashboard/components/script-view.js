@@ -2,12 +2,13 @@
 
 import { html } from "../html.js";
 import { visibleText } from "../visible.js";
-import { SCRIPT_TYPES } from "../vocabulary.js";
+import { SCRIPT_TYPES, isToCome } from "../vocabulary.js";
 import { At } from "./ago.js";
 import { Code } from "./code.js";
 import { HostText } from "./host-text.js";
 import { Loading, Notice } from "./notice.js";
-import { ScriptActions } from "./script-actions.js";
+import { JobActions, ScriptActions } from "./script-actions.js";
+import { EventScripts } from "./script-history.js";
 
 const MODES = [
   ["plan", "Prints what it would do, and changes nothing. Run this first."],
@@ -15,8 +16,11 @@ const MODES = [
   ["verify", "Measures whether it worked. Ends with 0 when all is well again."],
 ];
 
-/** `template` is the remedy it was made from, undefined until that is known. */
-export function ScriptView({ script, template, state, onGenerate, onChange }) {
+/**
+ * `template` is the remedy it was made from, undefined until that is known. `onAgain` is called when the script is to be
+ * loaded anew, `onOpen` with the id of another one that is to be shown in its place.
+ */
+export function ScriptView({ script, template, state, onGenerate, onChange, onAgain, onOpen }) {
   const title = template?.title ?? script.issue_type;
   return html`
     <header class="script-head">
@@ -32,6 +36,7 @@ export function ScriptView({ script, template, state, onGenerate, onChange }) {
     <div class="script-bar">
       <${TypeSwitch} script=${script} template=${template} busy=${state.busy} onGenerate=${onGenerate} />
       ${script.state === "ready" && html`<${ScriptActions} script=${script} />`}
+      <${JobActions} script=${script} onDone=${onAgain} />
       ${
         template?.parameters.length > 0 &&
         html`<button type="button" onClick=${() => onChange(askedFor(script))}>Change parameters…</button>`
@@ -39,12 +44,13 @@ export function ScriptView({ script, template, state, onGenerate, onChange }) {
     </div>
     ${state.error && html`<${Notice} tone="error">${state.error.message}<//>`}
     ${
-      script.state === "queued" &&
+      isToCome(script) &&
       html`
-      <${Notice}>A worker is writing this script.<//>
+      <${Notice}>${progress(script)}<//>
       <${Loading} what="the script" rows=${8} />
     `
     }
+    ${script.state === "cancelled" && html`<${Notice}>This script was cancelled before it was made.<//>`}
     ${
       script.state === "failed" &&
       html`<${Notice} tone="error">
@@ -59,7 +65,16 @@ export function ScriptView({ script, template, state, onGenerate, onChange }) {
       <${Facts} script=${script} template=${template} />
     `
     }
+    ${script.event_id !== null && html`<${EventScripts} script=${script} onOpen=${onOpen} />`}
   `;
+}
+
+function progress({ state, attempts }) {
+  const turn = attempts > 1 ? ` (attempt ${attempts})` : "";
+  if (state === "running") return `A worker is writing this script${turn}.`;
+  return attempts > 0
+    ? "No worker could write this script yet. One tries again before long."
+    : "This script waits for a worker.";
 }
 
 function TypeSwitch({ script, template, busy, onGenerate }) {

@@ -2,12 +2,15 @@
 
 import hashlib
 import shutil
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+from store import scripts
+from store.engine import writing
 from tests.dashboard.conftest import Host, OpenPage, Served
 from tests.system.all_in_one import wait_until
 from tests.worker.remedies.own import add_example
@@ -152,3 +155,41 @@ def test_a_remedy_that_a_user_added_is_offered_and_a_bad_one_is_named_with_its_f
     finally:
         bad.rmdir()
         shutil.rmtree(good)
+
+
+def test_a_script_that_is_not_made_is_cancelled_and_made_after_all(served: Served, open_page: OpenPage) -> None:
+    host = served.host()
+    with writing(served.engine) as connection:
+        scripts.request(
+            connection,
+            issue_type="disk_full",
+            script_type="bash",
+            host_id=host.id,
+            event_id=None,
+            given={"mount": "/data"},
+            # No worker is told, nor looks for it.
+            now=time.time() + 1000,
+        )
+    page = open_page(host)
+    history = page.get_by_test_id("scripts")
+    expect(history.get_by_role("listitem")).to_contain_text("waiting")
+    history.get_by_role("button", name="Script").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("This script waits for a worker.")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_contain_text("This script was cancelled before it was made.")
+    expect(history.get_by_role("listitem")).to_contain_text("cancelled")
+    dialog.get_by_role("button", name="Try again").click()
+    expect(dialog.get_by_role("button", name="Copy")).to_be_visible()
+    expect(history.get_by_role("listitem")).to_contain_text("ready")
+
+
+def test_the_scripts_of_an_event_lead_to_each_other(served: Served, open_page: OpenPage) -> None:
+    _, dialog, host = open_dialog_of_event(served, open_page)
+    first = made(served, host)["id"]
+    dialog.get_by_role("button", name="PowerShell").click()
+    others = dialog.get_by_role("region", name="Other scripts for this event")
+    expect(others).to_contain_text("bash")
+    others.get_by_role("button", name=f"Script {first}").click()
+    expect(dialog.locator("pre code")).to_contain_text("#!/")
+    expect(others).to_contain_text("PowerShell")
