@@ -1,5 +1,6 @@
 """Script jobs of workers that die, and that end their workers: what can be made is made, the rest is given up."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -95,12 +96,20 @@ def test_a_job_that_a_killed_worker_left_is_taken_up_again(
         assert client.blpop([keys.script_done(script_id)], timeout=5)
 
 
-def test_a_job_of_which_redis_lost_the_message_is_rung_for(
-    engine: Engine, database_url: str, redis_url: str, tmp_path: Path
+def test_a_job_of_which_redis_lost_the_message_is_rung_for_and_live_pages_hear_how_far_it_is(
+    engine: Engine, database_url: str, redis_url: str, client: "redis.Redis", tmp_path: Path
 ) -> None:
     script_id = queue_job(engine, overdue_in_seconds=0)
-    with running_worker(database_url, redis_url, tmp_path) as worker:
-        wait_until(lambda: state(engine, script_id) == "ready", worker.said)
+    with client.pubsub(ignore_subscribe_messages=True) as listening:
+        listening.subscribe(keys.CHANGES)
+        with running_worker(database_url, redis_url, tmp_path) as worker:
+            wait_until(lambda: state(engine, script_id) == "ready", worker.said)
+            messages = [listening.get_message(timeout=1) for _ in range(3)]
+    heard = [json.loads(message["data"]) for message in messages if message]
+    assert [change["scripts"] for change in heard if "scripts" in change] == [
+        {str(script_id): "running"},
+        {str(script_id): "ready"},
+    ]
 
 
 def test_a_job_that_takes_for_ever_or_ends_its_worker_is_given_up_and_others_are_made(
