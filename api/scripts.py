@@ -149,17 +149,21 @@ def download_script(script_id: str) -> Response:
 
 def request_script(asked: ScriptBody) -> int:
     """Queue a job and tell the workers; return its id. Raises Problem: 400, or 503 where Redis does not answer."""
-    with writing(context().engine) as connection:
+    # On SQLite nobody else writes while one does: what can be found out before is.
+    with reading(context().engine) as connection:
         remedy = _remedy(connection, asked.issue_type)
         event = None if asked.event_id is None else _event(connection, remedy, asked.event_id)
         host_id = _host_id(connection, asked.host, event)
+        script_type = _script_type(connection, remedy, asked.script_type, host_id)
+    given = _given(remedy, asked.parameters, has_event=event is not None)
+    with writing(context().engine) as connection:
         script_id = scripts.request(
             connection,
             issue_type=remedy.issue_type,
-            script_type=_script_type(connection, remedy, asked.script_type, host_id),
+            script_type=script_type,
             host_id=host_id,
             event_id=asked.event_id,
-            given=_given(remedy, asked.parameters, has_event=event is not None),
+            given=given,
             now=context().now(),
             requested_by=who(),
         )

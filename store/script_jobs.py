@@ -92,10 +92,18 @@ def begin(connection: Connection, script_ids: Sequence[int], *, tried_too: bool)
     return {row.id: row.attempts for row in connection.execute(begun)}
 
 
-def unfinished(connection: Connection, script_ids: Sequence[int]) -> list[int]:
-    """Return those of these jobs that are not done."""
-    query = select(scripts.c.id).where(scripts.c.id.in_(script_ids), UNFINISHED).order_by(scripts.c.id)
-    return list(connection.execute(query).scalars())
+def waiting(connection: Connection, script_ids: Sequence[int], others: int) -> dict[int, int]:
+    """Return how often each of these jobs that is not done was begun, by its id; and so many others that never were.
+
+    The others are those that wait for the longest time.
+    """
+    asked = select(scripts.c.id, scripts.c.attempts).where(scripts.c.id.in_(script_ids), UNFINISHED)
+    found = {row.id: row.attempts for row in connection.execute(asked.order_by(scripts.c.id))}
+    if found and others:
+        fresh = select(scripts.c.id).where(UNFINISHED, scripts.c.attempts == 0, scripts.c.id.not_in(script_ids))
+        longest = fresh.order_by(scripts.c.rung_at).limit(others)
+        found |= dict.fromkeys(connection.execute(longest).scalars(), 0)
+    return found
 
 
 def put_back(connection: Connection, script_id: int) -> None:

@@ -56,25 +56,37 @@ def _published(engine: Engine) -> list[Remedy] | None:
 
 
 def render_jobs(
-    engine: Engine, templates: Templates, script_ids: Sequence[int], now: float, begun: Begun = lambda _: None
+    engine: Engine,
+    templates: Templates,
+    script_ids: Sequence[int],
+    now: float,
+    begun: Begun = lambda _: None,
+    others: int = 0,
 ) -> dict[int, State]:
-    """Render these jobs and return what became of each that this worker had in hand; ``begun`` is told of them before.
+    """Render these jobs, and up to so many ``others`` that wait for their first attempt.
 
-    Each attempt is counted before it begins, so that a job that ends its worker is not tried for ever. Those that were
-    tried before are tried one by one, so that such a job does not take others with it.
+    Returned is what became of each that this worker had in hand; ``begun`` is told of them before. Each attempt is
+    counted before it begins, so that a job that ends its worker is not tried for ever. Those that were tried before are
+    tried one by one, so that such a job does not take others with it.
     """
-    became = _attempt(engine, templates, script_ids, now, begun, alone=len(script_ids) == 1)
-    if len(script_ids) > 1:
-        with reading(engine) as connection:
-            left = script_jobs.unfinished(connection, script_ids)
-        for script_id in left:
-            became |= _attempt(engine, templates, [script_id], now, begun, alone=True)
+    with reading(engine) as connection:
+        attempts = script_jobs.waiting(connection, script_ids, others)
+    fresh = [script_id for script_id, count in attempts.items() if count == 0]
+    tried = [script_id for script_id, count in attempts.items() if count > 0]
+    became = _attempt(engine, templates, fresh, now, begun, alone=len(fresh) == 1) if fresh else {}
+    broken_off = [script_id for script_id, state in became.items() if state == "running"]
+    for script_id in broken_off + tried:
+        became |= _attempt(engine, templates, [script_id], now, begun, alone=True)
     return became
 
 
 def _attempt(
     engine: Engine, templates: Templates, script_ids: Sequence[int], now: float, begun: Begun, *, alone: bool
 ) -> dict[int, State]:
+    """Render jobs that were not tried before, or one ``alone``; they are still running where one provoked another end.
+
+    What one of many provokes is not known to be of that one.
+    """
     became: dict[int, State] = {}
     with noting(engine) as connection:
         attempts = script_jobs.begin(connection, script_ids, tried_too=alone)
@@ -95,7 +107,7 @@ def _attempt(
         raise
     except Exception as error:
         if not alone:
-            return became
+            return dict.fromkeys(in_hand, "running")
         log.exception("script %d cannot be rendered", in_hand[0])
         took_too_long = isinstance(error, SoftTimeLimitExceeded)
     with writing(engine) as connection:

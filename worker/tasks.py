@@ -116,7 +116,7 @@ def add_tasks(app: Celery, station: Station) -> None:
         """Render script jobs; tell live pages how far they are, and who waits for them."""
         with _outages_named("scripts"):
             became = script_jobs.render_jobs(
-                station.engine, shelf.templates(), script_ids, station.clock(), _tell_begun
+                station.engine, shelf.templates(), script_ids, station.clock(), _tell_begun, script_jobs.MOST_AT_ONCE
             )
             station.inbox.hand_over(became)
 

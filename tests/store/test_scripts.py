@@ -11,7 +11,7 @@ from store import events, scripts
 from store.engine import reading, writing
 from store.enrollment import enroll
 from store.records import insert_events, write_details
-from store.script_jobs import begin, fail, finish, put_back, request_for_open_events, take, take_overdue, unfinished
+from store.script_jobs import begin, fail, finish, put_back, request_for_open_events, take, take_overdue, waiting
 from store.scripts import Script
 from wire.snapshot import Details, encode_details
 
@@ -148,7 +148,18 @@ def test_a_job_that_was_begun_before_is_begun_again_only_where_that_is_wanted(en
         assert find_in(connection, tried).state == "queued"
         assert begin(connection, [fresh, tried], tried_too=False) == {fresh: 1}
         assert begin(connection, [tried], tried_too=True) == {tried: 2}
-        assert unfinished(connection, [fresh, tried]) == [fresh, tried]
+
+
+def test_who_is_told_of_a_job_sees_what_else_waits_the_longest_first(engine: Engine) -> None:
+    later, earlier, latest = (request(engine, now=NOW + second) for second in (1, 0, 2))
+    tried, done, asked = (request(engine, now=NOW - 9) for _ in range(3))
+    with writing(engine) as connection:
+        begin(connection, [tried], tried_too=False)
+        finish(connection, {done: RENDERED}, NOW)
+        assert list(waiting(connection, [asked], 2).items()) == [(asked, 0), (earlier, 0), (later, 0)]
+        assert waiting(connection, [asked, tried, done], 0) == {asked: 0, tried: 1}
+        assert waiting(connection, [latest], 9) == dict.fromkeys([latest, earlier, later, asked], 0)
+        assert waiting(connection, [done], 9) == {}
 
 
 def test_the_same_request_is_the_same_job_until_that_is_done(engine: Engine, host_id: int) -> None:
