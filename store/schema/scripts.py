@@ -42,7 +42,7 @@ scripts = Table(
     Column("request_key", String(64), comment="the same for the same request; NULL where nobody asked"),
     Column("state", String(16), nullable=False),
     Column("requested_at", Double, nullable=False),
-    Column("requested_by", String(255), comment="NULL where it was asked for before 0014"),
+    Column("requested_by", String(255), comment="NULL where it was asked for before 0013"),
     Column("rung_at", Double, nullable=False, comment="when a worker was last told of it"),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often a worker began"),
     Column("ready_at", Double),

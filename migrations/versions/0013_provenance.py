@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
+revision = "0013"
 down_revision = "0012"
 
 _MADE = sa.text("sha256 IS NOT NULL")
@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.add_column(
         "scripts",
         sa.Column(
-            "requested_by", sa.String(length=255), nullable=True, comment="NULL where it was asked for before 0014"
+            "requested_by", sa.String(length=255), nullable=True, comment="NULL where it was asked for before 0013"
         ),
     )
     op.execute("UPDATE scripts SET requested_by = 'the worker' WHERE automatic")

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0015"
+revision = "0015"
+down_revision = "0014"
 
 _UNFINISHED = sa.text("state IN ('queued', 'running')")
 _STATE = "state IN ('queued', 'running', 'ready', 'failed', 'cancelled')"
