@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system browser systemd check lock
+.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system test-remedies browser systemd check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -40,19 +40,23 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/lint-imports
 
 # Side by side what may be: of the tests as many lanes as take about the same time, since each of them often waits.
-side_by_side = @$(MAKE) --no-print-directory --jobs=6 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+side_by_side = @$(MAKE) --no-print-directory --jobs=7 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 test: ## all checks and tests; the base package also alone
 	$(side_by_side) setup .venv-base/base.stamp browser systemd
-	$(side_by_side) test-system test-faults test-cli test-server test-hosts check
+	$(side_by_side) test-system test-faults test-cli test-server test-hosts test-remedies check
 	.venv/bin/pytest -m quiet tests/system
 
-test-hosts test-server test-cli test-faults test-system: .venv/dev.stamp
+test-hosts test-server test-cli test-faults test-system test-remedies: .venv/dev.stamp
 
 host_tests := tests/wire tests/collector tests/store tests/worker
+remedy_tests := tests/worker/remedies
 test-hosts:
+	.venv/bin/pytest $(host_tests) --ignore $(remedy_tests)
+
+test-remedies:
 	.venv-base/bin/pytest -q tests/wire tests/collector
-	.venv/bin/pytest $(host_tests)
+	.venv/bin/pytest $(remedy_tests)
 
 test-server:
 	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) tests/cli tests/system)

@@ -150,7 +150,9 @@ def test_a_step_that_is_killed_is_told_of(tmp_path: Path) -> None:
 def test_interrupted_it_ends_with_its_result(tmp_path: Path, sent: signal.Signals) -> None:
     with sleeping(tmp_path, "deaf", code=DEAF) as deaf:
         script = render_fix(tmp_path, "process_memory_high", pid=deaf.pid, grace_seconds=300)
-        process = subprocess.Popen(["bash", script, "apply"], stdout=subprocess.PIPE, text=True)
+        # A shell cannot hear what is ignored when it starts, as under nohup.
+        heard = ["env", f"--default-signal={sent.value}"]
+        process = subprocess.Popen([*heard, "bash", script, "apply"], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         while "to end" not in process.stdout.readline():
             assert process.poll() is None
