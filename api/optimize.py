@@ -56,7 +56,8 @@ def _diagnosis(reference: str | int | None, is_of_fleet: bool) -> Response:
         raise bad_field("fleet", "is for all hosts: give either it or a host")
     now = context().now()
     with reading(context().engine) as connection:
-        remedy_of = {event: one.issue_type for one in remedies.catalogue(connection) for event in one.events}
+        answering = remedies.by_event(remedies.catalogue(connection))
+        remedy_of = {event: remedy.issue_type for event, remedy in answering.items()}
         if is_of_fleet or reference == EVERY_HOST:
             all_hosts = fleet_of(connection, remedy_of, now)
             told = to_builtins(fleet.judge(all_hosts))
