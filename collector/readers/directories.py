@@ -137,13 +137,16 @@ class Effort:
         """Return the CPU time so far."""
         return time.thread_time() - self._cpu_begun
 
-    def is_too_much(self) -> bool:
-        """Pause where it is time to; tell whether it took so long that it is not worth it."""
+    def pause(self) -> None:
+        """Pause where it is time to."""
         now = time.thread_time()
         if now - self._slice_begun >= _SLICE_SECONDS:
             time.sleep(_PAUSE * (now - self._slice_begun))
             self._slice_begun = now
-        return now - self._cpu_begun > _MOST_CPU_SECONDS or time.monotonic() - self._begun > _MOST_SECONDS
+
+    def is_too_much(self) -> bool:
+        """Tell whether it took so long that it is not worth it."""
+        return self.cpu_seconds() > _MOST_CPU_SECONDS or time.monotonic() - self._begun > _MOST_SECONDS
 
 
 def sizes_below(root: str, mount: str, mount_points: Collection[str], effort: Effort) -> dict[str, int] | None:
@@ -163,6 +166,8 @@ def sizes_below(root: str, mount: str, mount_points: Collection[str], effort: Ef
         pending = [place]
         while pending:
             path = pending.pop()
+            # Never within a directory: a filesystem of which one is open cannot be unmounted.
+            effort.pause()
             found = _look(path, device, effort)
             if found is None or len(pending) > _MOST_PENDING:
                 return None
