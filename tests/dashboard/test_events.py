@@ -185,6 +185,7 @@ def test_without_a_stream_the_page_asks_every_30_seconds(
         host.event("memory_high", 0.1)
         page.clock.run_for(31_000)
         expect(open_events(page)).to_contain_text("memory_high")
+        page.close()
     # A browser writes the 503 on its console.
     assert all("503" in text for text in complaints)
     complaints.clear()
@@ -234,6 +235,8 @@ def test_a_server_that_is_away_is_said_to_be_and_what_was_there_stays(
     expect(page.get_by_text("No answer", exact=True)).to_be_visible()
     expect(page.get_by_text("Monitoring", exact=True)).to_be_visible()
     expect(open_events(page)).to_have_count(2)
+    # Until it is closed it goes on asking, and complaining.
+    page.close()
     complaints.clear()
 
 

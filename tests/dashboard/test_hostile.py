@@ -73,6 +73,7 @@ def test_a_hostile_host_name_in_the_address_is_said_not_to_be_there(
     page.goto(served.address("%3Cimg src=x onerror=window.pwned=1%3E"))
     expect(page.get_by_role("alert").first).to_contain_text("<img src=x onerror=window.pwned=1>")
     assert page.evaluate("window.pwned") is None
+    page.close()
     # A browser writes each 404 on its console.
     assert all("status of 40" in text for text in complaints)
     complaints.clear()
