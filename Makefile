@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system test-remedies test-pages browser systemd check lock
+.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system test-remedies browser systemd check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -40,14 +40,14 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/lint-imports
 
 # Side by side what may be: of the tests as many lanes as take about the same time, since each of them often waits.
-side_by_side = @$(MAKE) --no-print-directory --jobs=8 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+side_by_side = @$(MAKE) --no-print-directory --jobs=7 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 test: ## all checks and tests; the base package also alone
 	$(side_by_side) setup .venv-base/base.stamp browser systemd
-	$(side_by_side) test-system test-faults test-cli test-server test-pages test-hosts test-remedies check
+	$(side_by_side) test-system test-faults test-cli test-server test-hosts test-remedies check
 	.venv/bin/pytest -m quiet tests/system
 
-test-hosts test-server test-cli test-faults test-system test-remedies test-pages: .venv/dev.stamp
+test-hosts test-server test-cli test-faults test-system test-remedies: .venv/dev.stamp
 
 host_tests := tests/wire tests/collector tests/store tests/worker
 remedy_tests := tests/worker/remedies
@@ -58,12 +58,8 @@ test-remedies:
 	.venv-base/bin/pytest -q tests/wire tests/collector
 	.venv/bin/pytest $(remedy_tests)
 
-page_tests := tests/dashboard
-test-pages:
-	.venv/bin/pytest $(page_tests)
-
 test-server:
-	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) $(page_tests) tests/cli tests/system)
+	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) tests/cli tests/system)
 
 cli_tests := tests/cli tests/system/test_up.py
 test-cli:
