@@ -49,17 +49,19 @@ test: ## all checks and tests; the base package also alone
 
 test-hosts test-server test-cli test-faults test-system test-remedies: .venv/dev.stamp
 
-host_tests := tests/wire tests/collector tests/store tests/worker
+# In the base environment: all of the collector that needs nothing of the server.
+base_tests := tests/wire tests/collector
+host_tests := tests/collector/test_main.py tests/collector/test_push.py tests/store tests/worker
 remedy_tests := tests/worker/remedies
 test-hosts:
 	.venv/bin/pytest $(host_tests) --ignore $(remedy_tests)
 
 test-remedies:
-	.venv-base/bin/pytest -q tests/wire tests/collector
+	.venv-base/bin/pytest -q $(base_tests)
 	.venv/bin/pytest $(remedy_tests)
 
 test-server:
-	.venv/bin/pytest $(addprefix --ignore ,$(host_tests) tests/cli tests/system)
+	.venv/bin/pytest $(addprefix --ignore ,$(base_tests) $(host_tests) tests/cli tests/system)
 
 cli_tests := tests/cli tests/system/test_up.py
 test-cli:
