@@ -61,15 +61,17 @@ test-remedies:
 	.venv/bin/pytest $(remedy_tests)
 
 test-server:
-	.venv/bin/pytest $(addprefix --ignore ,$(base_tests) $(host_tests) tests/cli tests/system)
+	.venv/bin/pytest $(addprefix --ignore ,$(base_tests) $(host_tests) $(page_tests) tests/cli tests/system)
 
 cli_tests := tests/cli tests/system/test_up.py
 test-cli:
 	.venv/bin/pytest $(cli_tests)
 
 fault_tests := $(addprefix tests/system/,test_faults.py test_bench_faults.py test_many_collectors.py)
+page_tests := tests/dashboard
 test-faults:
 	.venv/bin/pytest $(fault_tests)
+	.venv/bin/pytest $(page_tests)
 
 test-system:
 	.venv/bin/pytest -m "not quiet" $(addprefix --ignore ,$(cli_tests) $(fault_tests)) tests/system
