@@ -91,7 +91,7 @@ def test_a_plan_leaves_files_processes_and_services_as_they_were(
     assert seen(machine) == before
 
 
-@pytest.mark.parametrize("issue_type", ["disk_full", "process_memory_high"])
+@pytest.mark.parametrize("issue_type", ["cpu_high", "disk_full", "process_memory_high"])
 def test_all_that_is_done_is_said_and_logged(
     tmp_path: Path, machine: Machine, trouble: Parameters, issue_type: str
 ) -> None:
