@@ -1,6 +1,6 @@
 """What a drain writes besides snapshots: events, the latest details, gaps, dead letters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -9,28 +9,44 @@ from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.arrays import Floats, Integers
-from store.schema import dead_letters, events, gaps, hosts
+from store.schema import dead_letters, gaps, hosts
 
 MAX_DEAD_LETTERS = 10_000
 MAX_GAPS = 1000
 """That are kept of one host."""
 _MAX_DEAD_ENTRY_BYTES = 4096
 
+_ARRAYS: Mapping[str, tuple[str, Callable[[Sequence[Any]], Any]]] = {
+    **dict.fromkeys(("type", "subject", "severity", "state", "evidence"), ("%b::text[]", list)),
+    **dict.fromkeys(("host_id", "openings"), ("%b", Integers)),
+    "flapping": ("%b::bool[]", list),
+}
+"""How a column of events becomes a parameter; that of any other is one of doubles."""
+_DOUBLES = ("%b", Floats)
+
 _EVENT_KEY = ("host_id", "type", "subject")
 _EVENT_CHANGES = ("severity", "state", "limit_value", "value", "peak_value", "peak_at", "last_at", "resolved_at")
+_CHANGED = (*_EVENT_CHANGES, *_EVENT_KEY)
+_REOPENS = ("openings", "reopened_at", "flapping", "evidence")
+_REOPENED = (*_EVENT_CHANGES, *_REOPENS)
+_REOPENED_KEY = (*_EVENT_KEY, "opened_at")
+_NEW = (*_EVENT_KEY, *_EVENT_CHANGES, *_REOPENS, "first_value", "started_at", "opened_at")
+
+
+def _unnest(names: Sequence[str]) -> str:
+    return f"unnest({', '.join(_ARRAYS.get(name, _DOUBLES)[0] for name in names)}) AS u ({', '.join(names)})"
+
+
 _UPDATE_EVENTS_SQLITE = (
     f"UPDATE events SET {', '.join(f'{name} = ?' for name in _EVENT_CHANGES)} "  # noqa: S608 - our own column names
     f"WHERE {' AND '.join(f'{name} = ?' for name in _EVENT_KEY)} AND state = 'open'"
 )
 _UPDATE_EVENTS_POSTGRES = (
     f"UPDATE events AS e SET {', '.join(f'{name} = u.{name}' for name in _EVENT_CHANGES)} "  # noqa: S608 - as above
-    "FROM unnest(%b::text[], %b::text[], %b, %b, %b, %b, %b, %b, %b, %b::text[], %b::text[]) "
-    f"AS u ({', '.join((*_EVENT_CHANGES, *_EVENT_KEY))}) "
+    f"FROM {_unnest(_CHANGED)} "
     f"WHERE {' AND '.join(f'e.{name} = u.{name}' for name in _EVENT_KEY)} AND e.state = 'open'"
 )
 
-_REOPENED = (*_EVENT_CHANGES, "openings", "reopened_at", "flapping", "evidence")
-_REOPENED_KEY = (*_EVENT_KEY, "opened_at")
 # It is seen anew: as if nobody had acknowledged it, resolved it, cleared it away or explained it.
 _AS_UNSEEN = "acknowledged_at = NULL, acknowledged_by = NULL, resolved_by = NULL, cleared_at = NULL, explanation = NULL"
 # A host's clock that was set back may give two events one time.
@@ -43,9 +59,15 @@ _REOPEN_POSTGRES = (
     f"UPDATE events AS e SET {', '.join(f'{name} = u.{name}' for name in _REOPENED[:-1])}, "  # noqa: S608 - as above
     f"evidence = u.evidence::jsonb, {_AS_UNSEEN} "
     "FROM (SELECT u.*, (SELECT max(o.id) FROM events AS o WHERE "
-    f"{' AND '.join(f'o.{name} = u.{name}' for name in _REOPENED_KEY)}) AS id FROM unnest("
-    "%b::text[], %b::text[], %b, %b, %b, %b, %b, %b, %b, %b, %b::bool[], %b::text[], %b, %b::text[], %b::text[], %b) "
-    f"AS u ({', '.join((*_REOPENED, *_REOPENED_KEY))})) AS u WHERE e.id = u.id RETURNING e.id"
+    f"{' AND '.join(f'o.{name} = u.{name}' for name in _REOPENED_KEY)}) AS id "
+    f"FROM {_unnest((*_REOPENED, *_REOPENED_KEY))}) AS u WHERE e.id = u.id RETURNING e.id"
+)
+
+_INTO_EVENTS = f"INSERT INTO events ({', '.join(_NEW)})"
+_INSERT_SQLITE = f"{_INTO_EVENTS} VALUES ({', '.join('?' * len(_NEW))}) ON CONFLICT DO NOTHING"
+_INSERT_POSTGRES = (
+    f"{_INTO_EVENTS} SELECT {', '.join('evidence::jsonb' if name == 'evidence' else name for name in _NEW)} "  # noqa: S608 - as above
+    f"FROM {_unnest(_NEW)} ON CONFLICT DO NOTHING"
 )
 
 _EARLIER_SECONDS = 600
@@ -78,15 +100,10 @@ def update_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) 
     """Change open events, each named by host_id, type and subject; the other keys are columns."""
     if not changes:
         return
-    names = (*_EVENT_CHANGES, *_EVENT_KEY)
     if connection.dialect.name == "postgresql":
-        columns = [[change[name] for change in changes] for name in names]
-        kinds = (list, list, Floats, Floats, Floats, Floats, Floats, Floats, Integers, list, list)
-        connection.exec_driver_sql(
-            _UPDATE_EVENTS_POSTGRES, tuple(kind(column) for kind, column in zip(kinds, columns, strict=True))
-        )
+        connection.exec_driver_sql(_UPDATE_EVENTS_POSTGRES, _arrays(_CHANGED, changes))
     else:
-        connection.exec_driver_sql(_UPDATE_EVENTS_SQLITE, [tuple(change[name] for name in names) for change in changes])
+        connection.exec_driver_sql(_UPDATE_EVENTS_SQLITE, _tuples(_CHANGED, changes))
 
 
 def reopen_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -97,21 +114,35 @@ def reopen_events(connection: Connection, changes: Sequence[Mapping[str, Any]]) 
     if not changes:
         return []
     names = (*_REOPENED, *_REOPENED_KEY)
-    rows = [{**change, "evidence": msgspec.json.encode(change["evidence"]).decode()} for change in changes]
+    rows = [_with_json(change) for change in changes]
     if connection.dialect.name == "postgresql":
-        kinds = (list, list, *[Floats] * 6, Integers, Floats, list, list, Integers, list, list, Floats)
-        columns = tuple(kind([row[name] for row in rows]) for kind, name in zip(kinds, names, strict=True))
-        return list(connection.exec_driver_sql(_REOPEN_POSTGRES, columns).scalars())
+        return list(connection.exec_driver_sql(_REOPEN_POSTGRES, _arrays(names, rows)).scalars())
     # SQLite returns no rows of many statements at once.
-    found = (connection.exec_driver_sql(_REOPEN_SQLITE, tuple(row[name] for name in names)).scalars() for row in rows)
+    found = (connection.exec_driver_sql(_REOPEN_SQLITE, row).scalars() for row in _tuples(names, rows))
     return [event_id for ids in found for event_id in ids]
 
 
 def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write new events, by column; one that is open already stays as it is."""
-    if rows:
-        new = _dialect(connection).insert(events).on_conflict_do_nothing()
-        connection.execute(new, [dict(row) for row in rows])
+    if not rows:
+        return
+    new = [_with_json(row) for row in rows]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_INSERT_POSTGRES, _arrays(_NEW, new))
+    else:
+        connection.exec_driver_sql(_INSERT_SQLITE, _tuples(_NEW, new))
+
+
+def _with_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "evidence": msgspec.json.encode(row["evidence"]).decode()}
+
+
+def _arrays(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+    return tuple(_ARRAYS.get(name, _DOUBLES)[1]([row[name] for row in rows]) for name in names)
+
+
+def _tuples(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple(row[name] for name in names) for row in rows]
 
 
 def write_details(connection: Connection, rows: Sequence[tuple[int, float, bytes]]) -> None:

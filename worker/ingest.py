@@ -244,7 +244,8 @@ def _moved(admitted: Admitted, rows: Rows, now: float) -> Moved:
 
 
 def _details(admitted: Admitted, rows: Rows, evaluation: Evaluation) -> list[tuple[int, float, bytes]]:
-    stride = -(-len(rows.hosts) // _HOSTS_WITH_DETAILS)
+    # By rows: what waited for long is many snapshots of each host.
+    stride = -(-len(rows.order) // _HOSTS_WITH_DETAILS)
     troubled = {int(rows.batch.host[row]) for row in evaluation.opened_rows}
     taken_at = rows.stored.taken_at
     written = []

@@ -69,8 +69,9 @@ def open_event(engine: Engine, host_id: int, event_type: str = "disk_full", subj
     row = dict.fromkeys(("limit_value", "first_value", "value", "peak_value", "peak_at", "resolved_at"))
     times = dict.fromkeys(("started_at", "opened_at", "last_at"), NOW)
     what = {"host_id": host_id, "type": event_type, "subject": subject, "severity": "high", "state": "open"}
+    first = {"openings": 1, "reopened_at": None, "flapping": False, "evidence": {"why": "full"}}
     with writing(engine) as connection:
-        insert_events(connection, [{**row, **times, **what, "evidence": {"why": "full"}}])
+        insert_events(connection, [{**row, **times, **what, **first}])
     wanted = events.EventFilter(type=event_type, host_id=host_id)
     return in_store(engine, lambda connection: events.page(connection, wanted, limit=1))[0].id
 
