@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, exists, func, insert, select
 
 from store.aggregates import FIVE_MINUTES
@@ -10,6 +12,7 @@ from store.engine import driver_cursor
 from store.rollup_backlog import HOSTS_IN_LANE, lane_of
 from store.schema import deviation_lanes, hosts, rollup_backlog, tags
 
+_HOSTS = "SELECT id, paused OR revoked_at IS NOT NULL FROM hosts WHERE id >= {0} AND id < {0} ORDER BY id"
 _HOLD = "SELECT lane, until, memory, tracks FROM deviation_lanes WHERE lane = {0}"
 _READ_SEASON = "SELECT season FROM deviation_seasons WHERE lane = {0} AND slot = {0}"
 _WRITE = "UPDATE deviation_lanes SET until = {0}, memory = {0}, tracks = {0} WHERE lane = {0}"
@@ -28,17 +31,24 @@ class Lane(NamedTuple):
     tracks: bytes | None
 
 
-class WatchedHost(NamedTuple):
-    """A host of a lane."""
+class Hosts(NamedTuple):
+    """The hosts of a lane, by id."""
 
-    id: int
-    unwatched: bool
-    """Paused or revoked."""
+    ids: NDArray[np.int64]
+    places: NDArray[np.int64]
+    """In the lane, one for one."""
+    is_unwatched: NDArray[np.bool_]
+    """Which are paused or revoked."""
 
 
-def place_of(host_id: int) -> int:
-    """Return the place of a host in its lane."""
-    return host_id % HOSTS_IN_LANE
+def places_of(host_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places of hosts in their lanes."""
+    return host_ids % HOSTS_IN_LANE
+
+
+def host_at(lane: int, place: int) -> int:
+    """Return the id of the host at a place of a lane."""
+    return lane * HOSTS_IN_LANE + place
 
 
 def add_missing_lanes(connection: Connection, now: float) -> None:
@@ -83,7 +93,10 @@ def write_season(connection: Connection, lane: int, slot: int, season: bytes) ->
 
 
 def _run(connection: Connection, statement: str, given: Sequence[object]) -> list[Any]:
-    """Run a statement of one lane: on Postgres in binary, since megabytes as text take several times as long."""
+    """Run a statement of one lane: on Postgres in binary, since megabytes as text take several times as long.
+
+    Past SQLAlchemy, whose handling of each row costs more than to look at the host.
+    """
     with driver_cursor(connection) as cursor:
         if _is_postgres(connection):
             cursor.execute(statement.format("%b"), given, binary=True)
@@ -96,18 +109,16 @@ def _is_postgres(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def hosts_of(connection: Connection, lane: int) -> list[WatchedHost]:
-    """Return the hosts of a lane, by id."""
-    first = lane * HOSTS_IN_LANE
-    query = select(hosts.c.id, hosts.c.paused | hosts.c.revoked_at.is_not(None))
-    in_lane = hosts.c.id.between(first, first + HOSTS_IN_LANE - 1)
-    return [WatchedHost(*row) for row in connection.execute(query.where(in_lane).order_by(hosts.c.id))]
+def hosts_of(connection: Connection, lane: int) -> Hosts:
+    """Return the hosts of a lane."""
+    rows = _run(connection, _HOSTS, (host_at(lane, 0), host_at(lane + 1, 0)))
+    ids = np.array([row[0] for row in rows], np.int64)
+    return Hosts(ids, places_of(ids), np.array([row[1] for row in rows], bool))
 
 
 def tagged(connection: Connection, lane: int) -> list[Sequence[int]]:
     """Return the ids of a lane's hosts, tag by tag."""
-    first = lane * HOSTS_IN_LANE
-    in_lane = tags.c.host_id.between(first, first + HOSTS_IN_LANE - 1)
+    in_lane = tags.c.host_id.between(host_at(lane, 0), host_at(lane + 1, 0) - 1)
     by_tag: dict[str, list[int]] = {}
     for host_id, tag in connection.execute(select(tags.c.host_id, tags.c.tag).where(in_lane).order_by(tags.c.host_id)):
         by_tag.setdefault(tag, []).append(host_id)

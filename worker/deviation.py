@@ -13,12 +13,13 @@ from sqlalchemy import Connection, Engine
 
 from store import deviations, leases, rollups
 from store.aggregates import FIVE_MINUTES
+from store.deviations import Hosts
 from store.engine import reading, writing
 from wire import keys
 from worker.detection.deviation.detector import Bucket, Season, grown, pack, unpack
 from worker.detection.deviation.expectation import DAY_SLOTS, is_weekend, slot_of
 from worker.detection.deviation.metrics import METRICS, PLACES
-from worker.detection.limits import DEFAULTS
+from worker.detection.limits import Limit
 from worker.event_rows import write_events
 from worker.listener import DUTIES
 from worker.policies import limits_of
@@ -64,32 +65,24 @@ def _look_at(connection: Connection, lane: int, closed_until: float) -> set[int]
     start_at = max(held.until, closed_until - _FARTHEST_BACK_SECONDS)
     if start_at + FIVE_MINUTES > closed_until:
         return set()
-    watched = deviations.hosts_of(connection, lane)
-    ids = np.array([host.id for host in watched], np.int64)
-    size = deviations.place_of(watched[-1].id) + 1 if watched else 0
-    bucket = _bucket(connection, ids, size, start_at)
+    hosts = deviations.hosts_of(connection, lane)
+    size = int(hosts.places[-1]) + 1 if len(hosts.places) else 0
+    bucket = _bucket(connection, hosts, size, start_at)
     slot = slot_of(start_at)
     # Weekends have slots of their own behind those of the day.
     slots = (slot, DAY_SLOTS + slot) if is_weekend(start_at) else (slot,)
     seasons = [_season(connection, lane, one, size) for one in slots]
-    groups = [np.array([deviations.place_of(host) for host in group]) for group in deviations.tagged(connection, lane)]
-    limits = limits_of(connection, ids.tolist())
-    id_of = {deviations.place_of(host_id): host_id for host_id in ids.tolist()}
-    limit_of = {place: limits.of_host(row).of(DEVIATION) for row, place in enumerate(id_of)}
+    limits, is_off = _limits(connection, hosts, size)
     known = Lane(
         unpack(held.memory, size, len(METRICS)),
         Season(seasons[0], seasons[-1], np.full(size, is_weekend(start_at))),
         decode(held.tracks),
-        groups,
-        [limit_of.get(place, DEFAULTS[DEVIATION]) for place in range(size)],
-        frozenset(
-            place
-            for host, (place, limit) in zip(watched, limit_of.items(), strict=True)
-            if host.unwatched or not limit.enabled
-        ),
+        [deviations.places_of(np.array(group, np.int64)) for group in deviations.tagged(connection, lane)],
+        limits,
+        frozenset(hosts.places[hosts.is_unwatched | is_off].tolist()),
     )
     looked = look(known, bucket, METRICS, start_at)
-    changes = [(id_of[change.host], change) for change in looked.changes]
+    changes = [(deviations.host_at(lane, change.host), change) for change in looked.changes]
     write_events(connection, changes)
     after = held._replace(until=start_at + FIVE_MINUTES, memory=pack(looked.memory), tracks=encode(looked.tracks))
     deviations.write_lane(connection, after)
@@ -102,12 +95,23 @@ def _season(connection: Connection, lane: int, slot: int, size: int) -> NDArray[
     return grown(np.frombuffer(deviations.read_season(connection, lane, slot), "<f4").reshape(-1, len(METRICS)), size)
 
 
-def _bucket(connection: Connection, ids: NDArray[np.int64], size: int, start_at: float) -> Bucket:
+def _limits(connection: Connection, hosts: Hosts, size: int) -> tuple[list[Limit], NDArray[np.bool_]]:
+    """Return the limits by place, and for which of the hosts deviation is switched off."""
+    batch = limits_of(connection, hosts.ids.tolist())
+    limits = [kind.of(DEVIATION) for kind in batch.kinds]
+    kind = np.zeros(len(hosts.ids), np.int64) if batch.kind is None else batch.kind
+    by_place = np.zeros(size, np.int64)
+    by_place[hosts.places] = kind
+    is_off = np.array([not limit.enabled for limit in limits])
+    return [limits[one] for one in by_place.tolist()], is_off[kind]
+
+
+def _bucket(connection: Connection, hosts: Hosts, size: int, start_at: float) -> Bucket:
     """Return a bucket of a lane's hosts, by place."""
     values = np.full((3, size, len(METRICS)), np.nan, np.float32)
-    if len(ids):
-        stored = rollups.read_hosts(connection, "rollups_5m", ids.tolist(), start_at, start_at + FIVE_MINUTES)
-        places = np.array([deviations.place_of(host) for host in stored.host_id.tolist()], np.intp)
+    if size:
+        stored = rollups.read_hosts(connection, "rollups_5m", hosts.ids.tolist(), start_at, start_at + FIVE_MINUTES)
+        places = deviations.places_of(stored.host_id)
         for of_all, of_some in zip(values, (stored.average(), stored.least, stored.most), strict=True):
             of_all[places] = of_some[:, PLACES]
     return Bucket(*values)
