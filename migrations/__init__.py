@@ -40,14 +40,14 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring a database to head, in one transaction; two at a time wait for each other."""
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring a database to this revision, in one transaction; two at a time wait for each other."""
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def wait_until_reachable(engine: Engine, say: Callable[[str], None]) -> None:

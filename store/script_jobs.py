@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from store.arrays import Integers, as_json
 from store.remedies import ScriptType, Value
 from store.schema import events, hosts, scripts
+from store.script_templates import keep
 from store.scripts import UNFINISHED, platforms
 
 
@@ -46,6 +47,23 @@ _REQUEST_SQLITE = """
     WHERE e.state = 'open' AND ?1 ->> e.type IS NOT NULL
         AND NOT EXISTS (SELECT 1 FROM scripts AS s WHERE s.event_id = e.id AND s.automatic)
     ORDER BY e.id RETURNING id"""
+
+
+_IS_UNFINISHED = "state IN ('queued', 'running')"
+_RENDERED = (
+    *("parameters", "template_sha256", "assignments", "sha256"),
+    *("remedy_version", "filename", "description", "run_command", "requires_admin"),
+)
+_FINISH_POSTGRES = (
+    f"UPDATE scripts AS s SET state = 'ready', ready_at = %s, parameters = u.parameters::jsonb, "  # noqa: S608 - as above
+    f"{', '.join(f'{name} = u.{name}' for name in _RENDERED[1:])} "
+    f"FROM unnest(%b, {'%b::text[], ' * (len(_RENDERED) - 1)}%b::bool[]) AS u (id, {', '.join(_RENDERED)}) "
+    f"WHERE s.id = u.id AND s.{_IS_UNFINISHED}"
+)
+_FINISH_SQLITE = (
+    f"UPDATE scripts SET state = 'ready', ready_at = ?, {', '.join(f'{name} = ?' for name in _RENDERED)} "  # noqa: S608 - as above
+    f"WHERE id = ? AND {_IS_UNFINISHED}"
+)
 
 
 def request_for_open_events(
@@ -135,14 +153,24 @@ def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
 
 
 def finish(connection: Connection, rendered: Mapping[int, Mapping[str, Any]], now: float) -> None:
-    """Make jobs scripts; ``rendered`` are the columns of each, by name, by the job's id."""
-    if rendered:
-        (columns, *_) = rendered.values()
-        done = {name: bindparam(f"new_{name}") for name in columns} | {"state": "ready", "ready_at": now}
-        connection.execute(
-            update(scripts).where(scripts.c.id == bindparam("job_id")).values(done),
-            [{"job_id": job} | {f"new_{name}": row[name] for name in columns} for job, row in rendered.items()],
-        )
+    """Make jobs scripts, but for those that are done already.
+
+    ``rendered`` are the columns of each, by name, by the job's id; in the place of ``template_sha256`` it has the
+    ``template`` itself, which is stored once.
+    """
+    if not rendered:
+        return
+    keys = keep(connection, (row["template"] for row in rendered.values()))
+    rows = [
+        {**row, "parameters": msgspec.json.encode(row["parameters"]).decode(), "template_sha256": keys[row["template"]]}
+        for row in rendered.values()
+    ]
+    columns = [[row[name] for row in rows] for name in _RENDERED]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_FINISH_POSTGRES, (now, Integers(list(rendered)), *columns))
+    else:
+        times = [now] * len(rows)
+        connection.exec_driver_sql(_FINISH_SQLITE, list(zip(times, *columns, rendered, strict=True)))
 
 
 def fail(connection: Connection, script_id: int, error: str) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from store.arrays import Integers, as_json
 from store.remedies import ScriptType, Value
-from store.schema import hosts, scripts
+from store.schema import hosts, script_templates, scripts
+from store.script_templates import content_of
 from wire.snapshot import Unreadable, decode_details
 
 State = Literal["queued", "running", "ready", "failed", "cancelled"]
@@ -130,8 +131,17 @@ def retry(connection: Connection, script_id: int, now: float) -> bool:
 
 def find(connection: Connection, script_id: int) -> Script | None:
     """Return one script with its content, None where there is none."""
-    row = connection.execute(_select(scripts.c.content).where(scripts.c.id == script_id)).mappings().one_or_none()
-    return Script(**row) if row else None
+    query = (
+        _select(scripts.c.assignments, script_templates.c.content.label("template"))
+        .outerjoin(script_templates, script_templates.c.sha256 == scripts.c.template_sha256)
+        .where(scripts.c.id == script_id)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    columns = dict(row)
+    template, assignments = columns.pop("template"), columns.pop("assignments")
+    return Script(**columns, content=None if template is None else content_of(template, assignments))
 
 
 def page(

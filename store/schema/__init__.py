@@ -11,7 +11,7 @@ from store.schema.foresight import deviation_lanes, deviation_seasons, filesyste
 from store.schema.history import rollup_backlog, rollup_lanes, rollups_1h, rollups_5m, snapshots
 from store.schema.hosts import host_details, host_ledger, host_state, hosts, tags
 from store.schema.policies import policies, policy_versions
-from store.schema.scripts import own_remedies, remedies, scripts
+from store.schema.scripts import own_remedies, remedies, script_templates, scripts
 from store.schema.sessions import sessions, sign_in_codes
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "rollup_lanes",
     "rollups_1h",
     "rollups_5m",
+    "script_templates",
     "scripts",
     "sessions",
     "shards",

@@ -27,6 +27,13 @@ own_remedies = Table(
     Column("seen_at", Double, nullable=False, comment="when a worker last found it there"),
 )
 
+script_templates = Table(
+    "script_templates",
+    metadata,
+    Column("sha256", String(64), primary_key=True, comment="of its text"),
+    Column("content", Text, nullable=False, comment="with one line as marker, where the values belong"),
+)
+
 _UNFINISHED = text("state IN ('queued', 'running')")
 
 scripts = Table(
@@ -53,7 +60,8 @@ scripts = Table(
     Column("description", Text),
     Column("run_command", Text),
     Column("requires_admin", Boolean),
-    Column("content", Text),
+    Column("template_sha256", ForeignKey("script_templates.sha256"), comment="NULL until it is ready"),
+    Column("assignments", Text, comment="what takes the place of the marker; NULL for a template without one"),
     Column("sha256", String(64)),
     CheckConstraint("state IN ('queued', 'running', 'ready', 'failed', 'cancelled')", name="state"),
     CheckConstraint("script_type IN ('bash', 'powershell')", name="script_type"),

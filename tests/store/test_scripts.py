@@ -5,19 +5,22 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
 from store import events, scripts
 from store.engine import reading, writing
 from store.enrollment import enroll
 from store.records import insert_events, write_details
+from store.schema import script_templates
 from store.script_jobs import begin, fail, finish, put_back, request_for_open_events, take, take_overdue, waiting
+from store.script_templates import MARKER
 from store.scripts import Script
 from wire.snapshot import Details, encode_details
 
 Result = TypeVar("Result")
 _turns = count()
 NOW = 1_800_000_000.0
+TEMPLATE = f"#!/usr/bin/env bash\n{MARKER}\necho done\n"
 RENDERED: dict[str, Any] = {
     "parameters": {"mount": "/\u2028'\"", "older_than_days": 7, "include_containers": False},
     "remedy_version": "1.0.0",
@@ -25,7 +28,8 @@ RENDERED: dict[str, Any] = {
     "description": "Fixes.",
     "run_command": "bash fix.sh",
     "requires_admin": True,
-    "content": "#!/usr/bin/env bash\n",
+    "template": TEMPLATE,
+    "assignments": "FM_MOUNT='/'",
     "sha256": "0" * 64,
 }
 
@@ -120,7 +124,14 @@ def test_what_is_rendered_is_kept(engine: Engine, host_id: int) -> None:
     with writing(engine) as connection:
         finish(connection, {first: RENDERED, second: RENDERED | {"filename": "other.sh"}}, NOW + 1)
     script = find(engine, first)
-    assert {name: getattr(script, name) for name in RENDERED} == RENDERED
+    told = {name: value for name, value in RENDERED.items() if name not in ("template", "assignments")}
+    assert {name: getattr(script, name) for name in told} == told
+    assert (script.content or "").splitlines() == [
+        "#!/usr/bin/env bash",
+        "# Values, written by Fleetmedic; all else is the remedy as it stands.",
+        "FM_MOUNT='/'",
+        "echo done",
+    ]
     assert (script.state, script.ready_at, find(engine, second).filename) == ("ready", NOW + 1, "other.sh")
 
 
@@ -130,6 +141,28 @@ def test_a_job_that_failed_says_why(engine: Engine) -> None:
         fail(connection, script_id, "mount is needed")
     script = find(engine, script_id)
     assert (script.state, script.error, script.ready_at) == ("failed", "mount is needed", None)
+
+
+def test_what_many_scripts_share_is_stored_once(engine: Engine) -> None:
+    ids = [request(engine) for _ in range(3)]
+    blocks = dict(zip(ids, ("FM_MOUNT='/a'", "FM_MOUNT='/b'", "FM_MOUNT='/c'"), strict=True))
+    with writing(engine) as connection:
+        for one, block in blocks.items():
+            finish(connection, {one: RENDERED | {"assignments": block}}, NOW)
+        assert connection.execute(select(script_templates.c.content)).scalars().all() == [TEMPLATE]
+    for one, block in blocks.items():
+        assert f"\n{block}\n" in (find(engine, one).content or "")
+
+
+def test_only_what_is_not_done_becomes_a_script(engine: Engine) -> None:
+    queued, running, cancelled, failed = (request(engine) for _ in range(4))
+    with writing(engine) as connection:
+        begin(connection, [running], tried_too=True)
+        scripts.cancel(connection, cancelled)
+        fail(connection, failed, "no")
+        finish(connection, dict.fromkeys([queued, running, cancelled, failed], RENDERED), NOW)
+        states = [find_in(connection, one).state for one in (queued, running, cancelled, failed)]
+    assert states == ["ready", "ready", "cancelled", "failed"]
 
 
 def test_attempts_are_counted_until_it_is_done(engine: Engine) -> None:

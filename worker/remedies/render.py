@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from store.remedies import Remedy, ScriptType, Value
-from worker.remedies.templates import MARKER, Template
+from store.script_templates import content_of
+from worker.remedies.templates import Template
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + string.punctuation + " ") - frozenset("'\"")
 _SUFFIXES: Mapping[ScriptType, str] = {"bash": ".sh", "powershell": ".ps1"}
@@ -33,9 +34,17 @@ class Rendered:
     description: str
     run_command: str
     requires_admin: bool
-    content: str
+    template: str
+    """The text of the remedy, as it stands."""
+    assignments: str
+    """What takes the place of its marker."""
     sha256: str
     """Of the content's bytes, in hexadecimal."""
+
+    @property
+    def content(self) -> str:
+        """The script itself."""
+        return content_of(self.template, self.assignments)
 
 
 def render(
@@ -51,9 +60,8 @@ def render(
         **parameters,
     }
     assign = _ASSIGNMENTS[script_type]
-    block = "\n".join(assign(f"FM_{name.upper()}", text_of(value)) for name, value in values.items())
-    before, _, after = template.scripts[script_type].partition(f"\n{MARKER}\n")
-    content = f"{before}\n# Values, written by Fleetmedic; all else is the remedy as it stands.\n{block}\n{after}"
+    assignments = "\n".join([assign(f"FM_{name.upper()}", text_of(value)) for name, value in values.items()])
+    content = content_of(template.scripts[script_type], assignments)
     filename = _filename(remedy, script_type, provenance)
     return Rendered(
         parameters=dict(parameters),
@@ -62,7 +70,8 @@ def render(
         description=remedy.description,
         run_command=_run_command(remedy, script_type, filename),
         requires_admin=remedy.requires_admin,
-        content=content,
+        template=template.scripts[script_type],
+        assignments=assignments,
         sha256=hashlib.sha256(content.encode("ascii")).hexdigest(),
     )
 

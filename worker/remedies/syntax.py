@@ -11,9 +11,10 @@ import msgspec
 import tree_sitter_powershell
 from tree_sitter import Language, Node, Parser
 
+from store.script_templates import MARKER
 from worker.forks import start
 from worker.remedies.declaration import BadRemedy
-from worker.remedies.templates import FILES, MARKER
+from worker.remedies.templates import FILES
 
 _SHELLCHECK_SECONDS = 30
 _MODES = ("plan", "apply", "verify")

@@ -8,12 +8,11 @@ from pathlib import Path
 import msgspec
 
 from store.remedies import Remedy, ScriptType
+from store.script_templates import MARKER
 from worker.remedies import declaration
 from worker.remedies.declaration import BadRemedy, read_text
 
 BUILT_IN = Path(__file__).parent
-MARKER = "# fleetmedic: values"
-"""The line of a script that its values take the place of."""
 FILES: Mapping[ScriptType, str] = {"bash": "fix.sh", "powershell": "fix.ps1"}
 
 _MOST_BYTES = 256 * 1024

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from store.remedies import BadParameter, Parameter, Remedy, Value, check, complete
+from store.script_templates import MARKER
 from tests.worker.remedies.bash import TEMPLATES
 from tests.worker.remedies.hostile import hostile_values
 from tests.worker.remedies.powershell import FIXES, POWERSHELL, faults, read_assignments
 from worker.remedies.render import Provenance, bash_literal, render
-from worker.remedies.templates import MARKER, Template
+from worker.remedies.templates import Template
 
 VALUES = hostile_values()
 # No word of bash can hold NUL.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tree_sitter import Node
 
 from store.remedies import complete
+from store.script_templates import MARKER
 from tests.worker.remedies.bash import TEMPLATES
 from tests.worker.remedies.powershell import (
     FIXES,
@@ -26,7 +27,6 @@ from tests.worker.remedies.powershell import (
 )
 from tests.worker.remedies.windows_powershell import CHANGES
 from worker.remedies.render import Provenance, render
-from worker.remedies.templates import MARKER
 
 FORBIDDEN = {"invoke-expression", "iex", "start-process", "invoke-command", "invoke-webrequest", "add-type", "cmd"}
 ENDS_PROCESSES = {"cpu_high", "memory_high", "process_memory_high"}

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.remedies import Parameter, Remedy, ScriptType, Value
+from store.script_templates import MARKER
 from tests.worker.remedies.powershell import read_assignments
 from worker.remedies.render import (
     Provenance,
@@ -18,7 +19,7 @@ from worker.remedies.render import (
     render,
     text_of,
 )
-from worker.remedies.templates import MARKER, Template, load_all
+from worker.remedies.templates import Template, load_all
 
 REMEDY = Remedy(
     issue_type="test",

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.remedies.templates import MARKER, BadRemedy, load, load_all
+from store.script_templates import MARKER
+from worker.remedies.templates import BadRemedy, load, load_all
 
 TOML = """
 issue_type = "mine"
