@@ -1,15 +1,15 @@
 """Script jobs as the workers see them: made with an event, taken, finished."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, CursorResult, select, update
 
 from store.arrays import Integers, as_json
 from store.remedies import ScriptType, Value
-from store.schema import events, hosts, scripts
+from store.schema import scripts
 from store.script_templates import keep
 from store.scripts import UNFINISHED, platforms
 
@@ -21,11 +21,11 @@ class Job:
     id: int
     issue_type: str
     script_type: ScriptType
-    given: dict[str, Value]
     host: str | None
     event_id: int | None
     event_type: str | None
     subject: str | None
+    given: dict[str, Value]
     evidence: dict[str, Any] | None
 
 
@@ -48,8 +48,26 @@ _REQUEST_SQLITE = """
         AND NOT EXISTS (SELECT 1 FROM scripts AS s WHERE s.event_id = e.id AND s.automatic)
     ORDER BY e.id RETURNING id"""
 
-
 _IS_UNFINISHED = "state IN ('queued', 'running')"
+# Of these both databases have nearly the same: see _execute.
+_RETIRE = "UPDATE scripts SET automatic = false WHERE automatic AND event_id {ids}"
+_WAITING = "SELECT id, attempts FROM scripts WHERE id {ids} AND {unfinished} ORDER BY id"
+_BEGIN = """
+    WITH asked AS (
+        SELECT s.id FROM scripts AS s WHERE s.id {ids} AND s.{unfinished} AND s.attempts = 0 {lock}
+    ), others AS (
+        SELECT s.id FROM scripts AS s WHERE s.{unfinished} AND s.attempts = 0 AND NOT s.id {ids}
+        ORDER BY s.rung_at LIMIT {value} {lock}
+    )
+    UPDATE scripts SET state = 'running', attempts = 1
+    WHERE id IN (SELECT id FROM asked UNION ALL SELECT id FROM others) RETURNING id"""
+_TAKE = """
+    SELECT s.id, s.issue_type, s.script_type, h.name, s.event_id, e.type, e.subject,
+        CAST(s.given AS TEXT), CAST(e.evidence AS TEXT)
+    FROM scripts AS s LEFT JOIN hosts AS h ON h.id = s.host_id LEFT JOIN events AS e ON e.id = s.event_id
+    WHERE s.id {ids} AND s.{unfinished} ORDER BY s.id {lock}"""
+_RING = "UPDATE scripts SET rung_at = {value} WHERE id {ids}"
+
 _RENDERED = (
     *("parameters", "template_sha256", "assignments", "sha256"),
     *("remedy_version", "filename", "description", "run_command", "requires_admin"),
@@ -88,40 +106,36 @@ def request_for_open_events(
 def retire(connection: Connection, event_ids: Sequence[int]) -> None:
     """Make the scripts that these events have by themselves ones of the past, so that they get new ones."""
     if event_ids:
-        own = and_(scripts.c.event_id.in_(event_ids), scripts.c.automatic)
-        connection.execute(update(scripts).where(own).values(automatic=False))
+        _execute(connection, _RETIRE, event_ids)
 
 
-def begin(connection: Connection, script_ids: Sequence[int], *, tried_too: bool) -> dict[int, int]:
-    """Note that a worker has these jobs in hand; return how often each was begun now, by its id.
+def begin(connection: Connection, script_ids: Sequence[int], others: int) -> tuple[list[int], list[int]]:
+    """Note that a worker has these jobs in hand that were never begun, and up to so many ``others`` that never were.
 
-    Left out are those that are done, that another worker has in hand, and, unless ``tried_too``,
-    that were begun before.
+    Return them, and after them those that were begun before, of which nothing is noted. Left out are those that are
+    done, or that another worker has in hand. The others are those that wait for the longest time; where all that was
+    asked for is done there are none.
     """
-    free = select(scripts.c.id).where(scripts.c.id.in_(script_ids), UNFINISHED)
-    if not tried_too:
-        free = free.where(scripts.c.attempts == 0)
+    found = _execute(connection, _WAITING, script_ids).all()
+    if not found:
+        return [], []
+    fresh = sorted(_execute(connection, _BEGIN, script_ids, script_ids, others).scalars())
+    return fresh, [row.id for row in found if row.attempts]
+
+
+def begin_again(connection: Connection, script_id: int) -> int:
+    """Note that a worker has this job in hand; return how often it was begun now.
+
+    It is 0 where the job is done, or another worker has it in hand.
+    """
+    free = select(scripts.c.id).where(scripts.c.id == script_id, UNFINISHED).with_for_update(skip_locked=True)
     begun = (
         update(scripts)
-        .where(scripts.c.id.in_(free.with_for_update(skip_locked=True)))
+        .where(scripts.c.id == free.scalar_subquery())
         .values(state="running", attempts=scripts.c.attempts + 1)
-        .returning(scripts.c.id, scripts.c.attempts)
+        .returning(scripts.c.attempts)
     )
-    return {row.id: row.attempts for row in connection.execute(begun)}
-
-
-def waiting(connection: Connection, script_ids: Sequence[int], others: int) -> dict[int, int]:
-    """Return how often each of these jobs that is not done was begun, by its id; and so many others that never were.
-
-    The others are those that wait for the longest time.
-    """
-    asked = select(scripts.c.id, scripts.c.attempts).where(scripts.c.id.in_(script_ids), UNFINISHED)
-    found = {row.id: row.attempts for row in connection.execute(asked.order_by(scripts.c.id))}
-    if found and others:
-        fresh = select(scripts.c.id).where(UNFINISHED, scripts.c.attempts == 0, scripts.c.id.not_in(script_ids))
-        longest = fresh.order_by(scripts.c.rung_at).limit(others)
-        found |= dict.fromkeys(connection.execute(longest).scalars(), 0)
-    return found
+    return connection.scalar(begun) or 0
 
 
 def put_back(connection: Connection, script_id: int) -> None:
@@ -131,25 +145,12 @@ def put_back(connection: Connection, script_id: int) -> None:
 
 def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
     """Return those of these jobs that are not done and that no other worker has in hand, locked."""
-    query = (
-        select(
-            scripts.c.id,
-            scripts.c.issue_type,
-            scripts.c.script_type,
-            scripts.c.given,
-            hosts.c.name.label("host"),
-            scripts.c.event_id,
-            events.c.type.label("event_type"),
-            events.c.subject,
-            events.c.evidence,
-        )
-        .outerjoin(hosts, hosts.c.id == scripts.c.host_id)
-        .outerjoin(events, events.c.id == scripts.c.event_id)
-        .where(and_(scripts.c.id.in_(script_ids), UNFINISHED))
-        .order_by(scripts.c.id)
-        .with_for_update(of=scripts, skip_locked=True)
-    )
-    return [Job(**row) for row in connection.execute(query).mappings()]
+    rows = _execute(connection, _TAKE, script_ids)
+    return [Job(*row[:-2], *map(_decoded, row[-2:])) for row in rows]
+
+
+def _decoded(document: str | None) -> Any:
+    return None if document is None else msgspec.json.decode(document)
 
 
 def finish(connection: Connection, rendered: Mapping[int, Mapping[str, Any]], now: float) -> None:
@@ -186,5 +187,20 @@ def take_overdue(connection: Connection, rung_before: float, limit: int, now: fl
     )
     found = list(connection.execute(overdue).scalars())
     if found:
-        connection.execute(update(scripts).where(scripts.c.id.in_(found)).values(rung_at=now))
+        _execute(connection, _RING, now, found)
     return found
+
+
+def _execute(connection: Connection, statement: str, *values: float | Sequence[int]) -> CursorResult[Any]:
+    """Execute a statement of above. A list of ids is one parameter, so however long it is the statement is the same."""
+    if connection.dialect.name == "postgresql":
+        places = {"value": "%s", "ids": "= ANY(%b)", "lock": "FOR UPDATE OF s SKIP LOCKED"}
+        listed: Callable[[Sequence[int]], Integers | str] = Integers
+    else:
+        # Its one writer locks all.
+        places = {"value": "?", "ids": "IN (SELECT value FROM json_each(?))", "lock": ""}
+        listed = as_json
+    return connection.exec_driver_sql(
+        statement.format(unfinished=_IS_UNFINISHED, **places),
+        tuple(value if isinstance(value, int | float) else listed(value) for value in values),
+    )

@@ -69,54 +69,67 @@ def render_jobs(
     counted before it begins, so that a job that ends its worker is not tried for ever. Those that were tried before are
     tried one by one, so that such a job does not take others with it.
     """
-    with reading(engine) as connection:
-        attempts = script_jobs.waiting(connection, script_ids, others)
-    fresh = [script_id for script_id, count in attempts.items() if count == 0]
-    tried = [script_id for script_id, count in attempts.items() if count > 0]
-    became = _attempt(engine, templates, fresh, now, begun, alone=len(fresh) == 1) if fresh else {}
+    with noting(engine) as connection:
+        fresh, tried = script_jobs.begin(connection, script_ids, others)
+    became: dict[int, State] = {}
+    if fresh:
+        begun(fresh)
+    if len(fresh) == 1:
+        became = _attempt_alone(engine, templates, fresh[0], 1, now)
+    elif fresh:
+        became = _attempt_together(engine, templates, fresh, now)
     broken_off = [script_id for script_id, state in became.items() if state == "running"]
     for script_id in broken_off + tried:
-        became |= _attempt(engine, templates, [script_id], now, begun, alone=True)
+        became |= _attempt_again(engine, templates, script_id, now, begun)
     return became
 
 
-def _attempt(
-    engine: Engine, templates: Templates, script_ids: Sequence[int], now: float, begun: Begun, *, alone: bool
-) -> dict[int, State]:
-    """Render jobs that were not tried before, or one ``alone``; they are still running where one provoked another end.
+def _attempt_together(engine: Engine, templates: Templates, script_ids: Sequence[int], now: float) -> dict[int, State]:
+    """Render jobs that were not tried before; they are still running where one provoked another end.
 
     What one of many provokes is not known to be of that one.
     """
-    became: dict[int, State] = {}
-    with noting(engine) as connection:
-        attempts = script_jobs.begin(connection, script_ids, tried_too=alone)
-        for script_id, count in attempts.items():
-            if count > _MOST_ATTEMPTS:
-                script_jobs.fail(
-                    connection, script_id, f"{_MOST_ATTEMPTS} attempts came to no end: the workers' logs tell why"
-                )
-                became[script_id] = "failed"
-    in_hand = [script_id for script_id in attempts if script_id not in became]
-    if not in_hand:
-        return became
-    begun(in_hand)
     try:
         with writing(engine) as connection:
-            return became | _render_together(connection, templates, in_hand, now)
+            return _render_together(connection, templates, script_ids, now)
+    except OUTAGES:
+        raise
+    except Exception:  # noqa: BLE001 - logged where it is tried alone
+        return dict.fromkeys(script_ids, "running")
+
+
+def _attempt_again(engine: Engine, templates: Templates, script_id: int, now: float, begun: Begun) -> dict[int, State]:
+    """Render a job that was tried before, unless it was so too often."""
+    with noting(engine) as connection:
+        attempts = script_jobs.begin_again(connection, script_id)
+        if attempts > _MOST_ATTEMPTS:
+            script_jobs.fail(
+                connection, script_id, f"{_MOST_ATTEMPTS} attempts came to no end: the workers' logs tell why"
+            )
+            return {script_id: "failed"}
+    if not attempts:
+        return {}
+    begun([script_id])
+    return _attempt_alone(engine, templates, script_id, attempts, now)
+
+
+def _attempt_alone(engine: Engine, templates: Templates, script_id: int, attempts: int, now: float) -> dict[int, State]:
+    """Render a job that was begun so often; where it provokes another end it is queued again, or failed at last."""
+    try:
+        with writing(engine) as connection:
+            return _render_together(connection, templates, [script_id], now)
     except OUTAGES:
         raise
     except Exception as error:
-        if not alone:
-            return dict.fromkeys(in_hand, "running")
-        log.exception("script %d cannot be rendered", in_hand[0])
+        log.exception("script %d cannot be rendered", script_id)
         took_too_long = isinstance(error, SoftTimeLimitExceeded)
     with writing(engine) as connection:
-        if attempts[in_hand[0]] < _MOST_ATTEMPTS:
-            script_jobs.put_back(connection, in_hand[0])
-            return {in_hand[0]: "queued"}
+        if attempts < _MOST_ATTEMPTS:
+            script_jobs.put_back(connection, script_id)
+            return {script_id: "queued"}
         why = "it takes longer than a script may" if took_too_long else "the worker cannot render it: its log tells why"
-        script_jobs.fail(connection, in_hand[0], why)
-        return {in_hand[0]: "failed"}
+        script_jobs.fail(connection, script_id, why)
+        return {script_id: "failed"}
 
 
 def _render_together(

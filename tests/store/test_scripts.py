@@ -12,7 +12,7 @@ from store.engine import reading, writing
 from store.enrollment import enroll
 from store.records import insert_events, write_details
 from store.schema import script_templates
-from store.script_jobs import begin, fail, finish, put_back, request_for_open_events, take, take_overdue, waiting
+from store.script_jobs import begin, begin_again, fail, finish, put_back, request_for_open_events, take, take_overdue
 from store.script_templates import MARKER
 from store.scripts import Script
 from wire.snapshot import Details, encode_details
@@ -157,7 +157,7 @@ def test_what_many_scripts_share_is_stored_once(engine: Engine) -> None:
 def test_only_what_is_not_done_becomes_a_script(engine: Engine) -> None:
     queued, running, cancelled, failed = (request(engine) for _ in range(4))
     with writing(engine) as connection:
-        begin(connection, [running], tried_too=True)
+        begin(connection, [running], 0)
         scripts.cancel(connection, cancelled)
         fail(connection, failed, "no")
         finish(connection, dict.fromkeys([queued, running, cancelled, failed], RENDERED), NOW)
@@ -168,32 +168,46 @@ def test_only_what_is_not_done_becomes_a_script(engine: Engine) -> None:
 def test_attempts_are_counted_until_it_is_done(engine: Engine) -> None:
     script_id = request(engine)
     with writing(engine) as connection:
-        assert [begin(connection, [script_id], tried_too=True) for _ in range(2)] == [{script_id: 1}, {script_id: 2}]
+        assert begin(connection, [script_id], 0) == ([script_id], [])
+        assert (find_in(connection, script_id).state, find_in(connection, script_id).attempts) == ("running", 1)
+        assert begin_again(connection, script_id) == 2
         assert (find_in(connection, script_id).state, find_in(connection, script_id).attempts) == ("running", 2)
         finish(connection, {script_id: RENDERED}, NOW)
-        assert begin(connection, [script_id], tried_too=True) == {}
+        assert (begin(connection, [script_id], 0), begin_again(connection, script_id)) == (([], []), 0)
 
 
 def test_a_job_that_was_begun_before_is_begun_again_only_where_that_is_wanted(engine: Engine) -> None:
     fresh, tried = request(engine), request(engine)
     with writing(engine) as connection:
-        begin(connection, [tried], tried_too=False)
+        begin(connection, [tried], 0)
         put_back(connection, tried)
         assert find_in(connection, tried).state == "queued"
-        assert begin(connection, [fresh, tried], tried_too=False) == {fresh: 1}
-        assert begin(connection, [tried], tried_too=True) == {tried: 2}
+        assert begin(connection, [fresh, tried], 9) == ([fresh], [tried])
+        assert (find_in(connection, tried).state, find_in(connection, tried).attempts) == ("queued", 1)
+        assert begin_again(connection, tried) == 2
 
 
-def test_who_is_told_of_a_job_sees_what_else_waits_the_longest_first(engine: Engine) -> None:
+def test_who_is_told_of_a_job_begins_what_else_waits_the_longest_too(engine: Engine) -> None:
     later, earlier, latest = (request(engine, now=NOW + second) for second in (1, 0, 2))
-    tried, done, asked = (request(engine, now=NOW - 9) for _ in range(3))
+    tried, done, asked, last = (request(engine, now=NOW - 9 + turn) for turn in range(4))
     with writing(engine) as connection:
-        begin(connection, [tried], tried_too=False)
+        begin(connection, [tried], 0)
         finish(connection, {done: RENDERED}, NOW)
-        assert list(waiting(connection, [asked], 2).items()) == [(asked, 0), (earlier, 0), (later, 0)]
-        assert waiting(connection, [asked, tried, done], 0) == {asked: 0, tried: 1}
-        assert waiting(connection, [latest], 9) == dict.fromkeys([latest, earlier, later, asked], 0)
-        assert waiting(connection, [done], 9) == {}
+        assert begin(connection, [done], 9) == ([], [])
+        assert begin(connection, [last, tried, done], 0) == ([last], [tried])
+        assert begin(connection, [asked], 1) == ([earlier, asked], [])
+        assert begin(connection, [asked], 1) == ([later], [asked])
+        assert begin(connection, [latest], 9) == ([latest], [])
+
+
+def test_two_workers_begin_different_jobs(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer: a second one waits")
+    first, second, third = (request(engine, now=NOW + turn) for turn in range(3))
+    with writing(engine) as one, writing(engine) as other:
+        assert begin(one, [first], 1) == ([first, second], [])
+        assert begin(other, [first], 9) == ([third], [])
+        assert begin_again(other, second) == 0
 
 
 def test_the_same_request_is_the_same_job_until_that_is_done(engine: Engine, host_id: int) -> None:
@@ -202,7 +216,7 @@ def test_the_same_request_is_the_same_job_until_that_is_done(engine: Engine, hos
     first = request(engine, host_id, **asked)
     assert request(engine, host_id, given=dict(reversed(given.items())), event_id=asked["event_id"]) == first
     with writing(engine) as connection:
-        begin(connection, [first], tried_too=True)
+        begin(connection, [first], 0)
     assert request(engine, host_id, **asked) == first
     with writing(engine) as connection:
         finish(connection, {first: RENDERED}, NOW)
@@ -235,7 +249,7 @@ def test_of_two_that_ask_at_the_same_moment_both_get_one_job(engine: Engine) -> 
 def test_only_what_is_not_done_can_be_cancelled(engine: Engine) -> None:
     queued, running, ready, failed = (request(engine) for _ in range(4))
     with writing(engine) as connection:
-        begin(connection, [running], tried_too=True)
+        begin(connection, [running], 0)
         finish(connection, {ready: RENDERED}, NOW)
         fail(connection, failed, "no")
         assert [scripts.cancel(connection, one) for one in (queued, running, ready, failed, 10**9)] == [
@@ -252,7 +266,7 @@ def test_only_what_is_not_done_can_be_cancelled(engine: Engine) -> None:
 def test_what_failed_or_was_cancelled_is_queued_again_as_it_was_asked_for(engine: Engine) -> None:
     cancelled, failed, ready, queued = (request(engine) for _ in range(4))
     with writing(engine) as connection:
-        begin(connection, [failed], tried_too=True)
+        begin(connection, [failed], 0)
         fail(connection, failed, "no")
         scripts.cancel(connection, cancelled)
         finish(connection, {ready: RENDERED}, NOW)

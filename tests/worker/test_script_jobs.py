@@ -212,6 +212,25 @@ def test_a_job_that_is_cancelled_while_a_worker_has_it_in_hand_becomes_no_script
     assert (find(engine, job).state, find(engine, job).content) == ("cancelled", None)
 
 
+def test_of_many_in_hand_only_the_one_that_is_cancelled_becomes_no_script(engine: Engine) -> None:
+    before, cancelled, after = (ask(engine, mount=mount) for mount in ("/a", "/b", "/c"))
+
+    def cancel(_: Sequence[int]) -> None:
+        with writing(engine) as connection:
+            assert scripts.cancel(connection, cancelled)
+
+    became = render_jobs(engine, TEMPLATES, [before, cancelled, after], NOW, cancel)
+    assert became == {before: "ready", after: "ready"}
+    assert (find(engine, cancelled).state, find(engine, cancelled).content) == ("cancelled", None)
+
+
+def test_who_is_told_of_a_job_renders_what_else_waits(engine: Engine) -> None:
+    longest, asked, rest = (ask(engine, mount=mount) for mount in ("/a", "/b", "/c"))
+    assert render_jobs(engine, TEMPLATES, [asked], NOW, others=1) == {longest: "ready", asked: "ready"}
+    assert render_jobs(engine, TEMPLATES, [asked], NOW, others=9) == {}
+    assert find(engine, rest).state == "queued"
+
+
 def test_who_follows_is_told_of_a_job_before_it_is_made(engine: Engine) -> None:
     job, other = ask(engine, mount="/a"), ask(engine, mount="/b")
     told: list[int] = []
@@ -245,7 +264,7 @@ def test_a_job_that_nobody_took_is_rung_for_again_until_it_is_done(
 def test_a_job_whose_worker_ended_in_the_middle_is_rung_for_again(engine: Engine) -> None:
     job = ask(engine)
     with writing(engine) as connection:
-        stored_jobs.begin(connection, [job], tried_too=False)
+        stored_jobs.begin(connection, [job], 0)
         assert stored_jobs.take_overdue(connection, NOW + 5, 100, NOW + 15) == [job]
     assert render_jobs(engine, TEMPLATES, [job], NOW + 15) == {job: "ready"}
 
