@@ -70,7 +70,7 @@ def add_tasks(app: Celery, station: Station) -> None:
     def drain_shards(shards: list[int], token: str) -> None:
         """Drain the shards until less than half a batch is left, then let their bells be rung again."""
         try:
-            remedy_of = script_jobs.remedy_of(shelf.templates())
+            remedy_of = script_jobs.remedy_of(shelf.recent(station.clock()))
             for _ in range(_MOST_BATCHES):
                 done = drain(station.engine, station.inbox, shards, batch_entries, station.clock, remedy_of)
                 if done.refused:
@@ -85,7 +85,7 @@ def add_tasks(app: Celery, station: Station) -> None:
         except Exception:
             log.exception("drain of the shards %s failed: looking for the entry that does it", shards)
             _retry_soon(shards, token)
-            remedy_of = script_jobs.remedy_of(shelf.templates())
+            remedy_of = script_jobs.remedy_of(shelf.recent(station.clock()))
             for shard in shards:
                 drain_around_poison(station.engine, station.inbox, shard, batch_entries, station.clock, remedy_of)
 
@@ -169,7 +169,7 @@ def add_tasks(app: Celery, station: Station) -> None:
     def forecast_disks() -> None:
         """Add to the history of filesystems; open and resolve disk_forecast."""
         with _outages_named("forecast"):
-            remedy_of = script_jobs.remedy_of(shelf.templates())
+            remedy_of = script_jobs.remedy_of(shelf.recent(station.clock()))
             done = forecast.forecast(station.engine, remedy_of, station.clock)
             _ring_for(done.script_jobs)
             if done.hosts_with_events:

@@ -52,6 +52,18 @@ def test_what_users_added_stands_beside_what_is_built_in_as_long_as_it_is_publis
     assert shelf.templates() == BUILT_IN
 
 
+def test_a_drain_sees_what_users_added_within_a_second_and_looks_no_more_often(
+    engine: Engine, publish: Callable[..., None]
+) -> None:
+    shelf = Shelf(engine, BUILT_IN)
+    assert shelf.recent(NOW) == BUILT_IN
+    publish(own(BUILT_IN["disk_full"], "mine"))
+    assert "mine" not in shelf.recent(NOW + 0.9)
+    assert "mine" in shelf.recent(NOW + 1.0)
+    publish()
+    assert "mine" not in shelf.recent(NOW - 3600)
+
+
 def test_what_is_built_in_is_never_replaced(engine: Engine, publish: Callable[..., None]) -> None:
     publish(own(BUILT_IN["cpu_high"], "disk_full"))
     assert Shelf(engine, BUILT_IN).templates() == BUILT_IN
