@@ -17,6 +17,8 @@ from wire.words import quoted
 
 MOST_CLOSE = 8
 """Hosts that are looked at as closely as if they had been asked for."""
+_MOST_SILENT = 4
+"""Of them: what is down for long must not hide those that something can be told of."""
 _MOST_NAMED = 5
 _MOST_SUGGESTIONS = 12
 _FEWEST_TO_SHARE = 3
@@ -117,12 +119,15 @@ def to_look_at(host_ids: NDArray[np.int64], scores: Floats, severity: Mapping[in
     by_id = dict(zip(host_ids[some].tolist(), worst[some].tolist(), strict=True))
     for host_id, one in severity.items():
         by_id[host_id] = max(by_id.get(host_id, 0.0), _SCORES_OF_EVENTS.get(one, 0.0))
-    return sorted(by_id, key=lambda host_id: (-by_id[host_id], host_id))[:MOST_CLOSE]
+    ordered = np.array(sorted(by_id, key=lambda host_id: (-by_id[host_id], host_id)), np.int64)
+    is_silent = ~np.isin(ordered, host_ids)
+    chosen: list[int] = ordered[~is_silent | (np.cumsum(is_silent) <= _MOST_SILENT)][:MOST_CLOSE].tolist()
+    return chosen
 
 
 def to_name(host_ids: NDArray[np.int64], scores: Floats) -> list[int]:
-    """Return the ids of the hosts that are worst off by each resource."""
-    worst = np.argsort(-np.nan_to_num(scores), axis=0)[: _MOST_NAMED + MOST_CLOSE]
+    """Return the ids of the hosts that are worst off by each resource, of as bad ones the first: as they are told."""
+    worst = np.argsort(-np.nan_to_num(scores), axis=0, kind="stable")[: _MOST_NAMED + MOST_CLOSE]
     return np.unique(host_ids[worst]).tolist() if len(host_ids) else []
 
 
@@ -150,7 +155,10 @@ def judge(fleet: Fleet) -> FleetVerdict:
 
 
 def _held_back(fleet: Fleet) -> dict[Resource, dict[int, _Held]]:
-    """Return value and score of each host that is held back, by resource and id: as it was seen most closely."""
+    """Return value and score of each host that is held back, by resource and id: as it was seen most closely.
+
+    A silent host is not: nobody knows how it is by now.
+    """
     found: dict[Resource, dict[int, _Held]] = {}
     is_close = np.isin(fleet.host_ids, list(fleet.close))
     for column, resource in enumerate(RESOURCES):
@@ -158,8 +166,8 @@ def _held_back(fleet: Fleet) -> dict[Resource, dict[int, _Held]]:
         for row in rows.tolist():
             held = _Held(float(fleet.values[row, column]), UNITS[resource], float(fleet.scores[row, column]))
             found.setdefault(resource, {})[int(fleet.host_ids[row])] = held
-    for host_id, verdict in fleet.close.items():
-        for one in verdict.findings:
+    for host_id in fleet.host_ids[is_close].tolist():
+        for one in fleet.close[host_id].findings:
             if one.score >= LEAST_SCORE:
                 found.setdefault(one.resource, {})[host_id] = _Held(one.value, one.unit, one.score)
     return found
@@ -185,7 +193,7 @@ def _tell(
     story: Story,
 ) -> None:
     count = story.number("held back", len(hosts), digits=0)
-    looked_at = story.number("looked at", _looked_at(fleet), digits=0)
+    looked_at = story.number("looked at", len(fleet.host_ids), digits=0)
     reason = NAMES[resource].replace("its ", "their " if len(hosts) > 1 else "its ")
     verb = "hosts are" if len(hosts) > 1 else "hosts is"
     story.say(f"{count} of {looked_at} {verb} held back by {reason}.")
@@ -199,10 +207,6 @@ def _tell(
     _tell_tag(fleet, hosts, story)
 
 
-def _looked_at(fleet: Fleet) -> int:
-    return len({*fleet.host_ids.tolist(), *fleet.close})
-
-
 def _shown(story: Story, what: str, value: float, unit: str) -> str:
     return story.percent(what, value) if unit == "percent" else f"{story.number(what, value, unit)} {_WORDS[unit]}"
 
@@ -213,7 +217,7 @@ def _tell_tag(fleet: Fleet, hosts: Mapping[int, _Held], story: Story) -> None:
         return
     bearing = Counter(tag for host_id in hosts for tag in fleet.tags.get(host_id, ()))
     # A tag that all hosts bear says nothing of these.
-    share_of_all = len(hosts) / _looked_at(fleet)
+    share_of_all = len(hosts) / len(fleet.host_ids)
     shared = [
         tag
         for tag, count in bearing.items()
@@ -243,7 +247,7 @@ def _suggestions(fleet: Fleet) -> list[FleetSuggestion]:
 def _summary(
     fleet: Fleet, by_resource: Mapping[Resource, Mapping[int, object]], findings: Sequence[FleetFinding]
 ) -> str:
-    looked_at = _looked_at(fleet)
+    looked_at = len(fleet.host_ids)
     if not looked_at:
         return "No host was heard of in the last quarter of an hour."
     only = ""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.diagnosis.fleet import MOST_CLOSE, Fleet, FleetVerdict, judge, to_look_at
-from api.diagnosis.measures import METRICS, Averages, scores, values
+from api.diagnosis.fleet import MOST_CLOSE, Fleet, FleetVerdict, judge, to_look_at, to_name
+from api.diagnosis.measures import METRICS, RESOURCES, Averages, scores, values
 from api.diagnosis.verdict import judge as judge_host
 from tests.api.diagnosis.hosts import CALM, host
 
@@ -98,3 +98,27 @@ def test_the_hosts_to_look_at_closely_are_the_worst_by_their_means_or_their_even
     chosen = to_look_at(ids, worst, {50: "critical", 200: "high", 8: "low"})
     assert chosen[:4] == [4, 50, 200, 8]
     assert len(chosen) == MOST_CLOSE
+
+
+def test_of_hosts_that_are_as_bad_those_are_told_that_are_named() -> None:
+    worst = host({"swap_percent": 50, "swap_in_bytes_per_second": 2**30})
+    means = np.repeat(np.concatenate((worst.averages.recent, host({}).averages.recent)), 500, axis=0)
+    ids, found = np.arange(1000), values(Averages(means, means))
+    close = to_look_at(ids, scores(found), {})
+    names = {one: f"host-{one}" for one in {*close, *to_name(ids, scores(found))}}
+    fleet = Fleet(1000, ids, found, scores(found), dict.fromkeys(close, judge_host(worst)), names, {}, {})
+    assert judge(fleet).findings[0].value == 500
+
+
+def test_a_silent_host_holds_nothing_back_but_is_to_be_looked_for() -> None:
+    silent = judge_host(host(BURNER | {"silent_seconds": 7200, "event host_down": {"severity": "critical"}}))
+    nothing = np.full((1, len(RESOURCES)), np.nan)
+    found = judge(Fleet(2, np.array([1]), nothing, nothing, {2: silent}, {2: "host-2"}, {}, {}))
+    assert (found.bottleneck, found.findings) == ("none", [])
+    assert found.summary.startswith("Nothing that is measured holds any of 1 hosts back. Of 2 monitored hosts 1 were")
+    assert [one.host for one in found.suggestions] == ["host-2"]
+
+
+def test_hosts_that_are_down_do_not_hide_those_that_something_can_be_told_of() -> None:
+    busy = np.full((3, 1), 90.0)
+    assert to_look_at(np.arange(1, 4), busy, dict.fromkeys(range(10, 30), "critical")) == [10, 11, 12, 13, 1, 2, 3]
