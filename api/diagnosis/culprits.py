@@ -147,7 +147,8 @@ def _behind(seen: Seen, found: Climb) -> tuple[Process | None, float]:
     grown = {}
     for process in seen.details.processes_by_memory:
         before = seen.before(process)
-        if before is not None:
+        # One that holds less than nothing is made up.
+        if before is not None and finite(process.memory_percent) > 0:
             grown[process] = finite(process.memory_bytes) - finite(before.memory_bytes)
     fastest = max(grown, key=lambda process: grown[process], default=None)
     return (fastest, grown[fastest]) if fastest is not None and grown[fastest] > max(0.0, least) else (None, 0.0)

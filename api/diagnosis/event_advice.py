@@ -122,17 +122,18 @@ def against_events(seen: Seen, others: Sequence[Suggestion]) -> list[Suggestion]
 
 
 def _against(seen: Seen, event: OpenEvent, answer: _Answer | None) -> list[Suggestion]:
-    own_remedy = seen.remedy_of.get(event.type)
+    remedy = seen.remedy_of.get(event.type)
     subject = event.subject.removesuffix(INODES)
-    if answer is None and own_remedy is None:
-        return []
-    if answer is None:
-        kind = quoted(event.type) + (f" of {quoted(subject)}" if subject else "")
-        answer = _Answer(f"Answer {kind}.", "Its plan says what it would do.", 60, "medium", own_remedy)
-        text = answer.text
-    else:
+    if answer is not None and (answer.issue_type is None or remedy in (None, answer.issue_type)):
         text = answer.text.format(quoted(subject) if subject else "it")
-    issue_type = answer.issue_type or own_remedy
+    elif remedy is not None:
+        # What a user's own does, only its plan knows.
+        kind = quoted(event.type) + (f" of {quoted(subject)}" if subject else "")
+        text = f"Answer {kind}."
+        answer = _Answer(text, "Its plan says what it would do.", 60, "medium", remedy)
+    else:
+        return []
+    issue_type = answer.issue_type or remedy
     return [
         suggestion(
             text,

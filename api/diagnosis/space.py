@@ -46,7 +46,7 @@ class _Forecast(msgspec.Struct):
 def filling(seen: Seen) -> list[Filling]:
     """Return the filesystems that need room, the most urgent first."""
     found = []
-    for one in seen.details.filesystems:
+    for one in _measured(seen):
         events = (seen.event("disk_forecast", subject=one.mount + part) for part in ("", INODES))
         forecast = min((event for event in events if event), key=lambda event: event.value or math.inf, default=None)
         if _used(one) > FULL_PERCENT or forecast is not None:
@@ -132,8 +132,15 @@ def fastest_growing(seen: Seen, mount: str) -> Directory | None:
 
 
 def _fullest(seen: Seen) -> list[Filesystem]:
-    known = [one for one in seen.details.filesystems if math.isfinite(one.used_percent)]
-    return sorted(known, key=_used, reverse=True)[:1]
+    return sorted(_measured(seen), key=_used, reverse=True)[:1]
+
+
+def _measured(seen: Seen) -> list[Filesystem]:
+    return [
+        one
+        for one in seen.details.filesystems
+        if all(map(math.isfinite, (one.used_percent, one.used_bytes, one.size_bytes)))
+    ]
 
 
 def _used(one: Filesystem) -> float:
