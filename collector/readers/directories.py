@@ -38,6 +38,8 @@ _MOST_SECONDS = 1800.0
 _REST = 1000.0
 """Times the CPU time of a survey: a tenth of a percent of one CPU at the most."""
 _EARLIER_SECONDS = 1800.0
+_FORGOTTEN_SECONDS = 7200.0
+"""After its rest, what was not surveyed again since: it was not full for so long, and is another one by now."""
 _SLICE_SECONDS = 0.005
 _PAUSE = 19.0
 """Times a slice: the twentieth part of one CPU while it looks, so that it is never in the way of a snapshot."""
@@ -81,17 +83,22 @@ class Directories:
         if not full or sys.platform == "win32":
             return Part({})
         fullest = heapq.nlargest(_MOST_FILESYSTEMS, full, key=lambda one: one.used_percent)
-        self._known = {one.mount: self._known.get(one.mount) or _Known() for one in fullest}
+        self._known = {
+            mount: known
+            for mount, known in self._known.items()
+            if at - known.begun_at <= known.rest_seconds + _FORGOTTEN_SECONDS
+        }
+        known = {one.mount: self._known.setdefault(one.mount, _Known()) for one in fullest}
         if self._survey is not None and not self._survey.is_alive():
             self._take_in(self._survey)
             self._survey = None
-        due = [mount for mount, known in self._known.items() if at - known.begun_at >= known.rest_seconds]
+        due = [mount for mount, one in known.items() if at - one.begun_at >= one.rest_seconds]
         if due and self._survey is None:
-            mount = min(due, key=lambda mount: self._known[mount].begun_at)
-            self._known[mount].begun_at = at
+            mount = min(due, key=lambda mount: known[mount].begun_at)
+            known[mount].begun_at = at
             self._survey = _Thread(at, mount, self._root)
             self._survey.start()
-        return Part({}, {"directories": tuple(one for known in self._known.values() for one in known.shown)})
+        return Part({}, {"directories": tuple(shown for one in known.values() for shown in one.shown)})
 
     def _take_in(self, thread: "_Thread") -> None:
         known, survey = self._known.get(thread.mount), thread.survey

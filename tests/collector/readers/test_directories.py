@@ -83,6 +83,19 @@ def test_it_rests_between_surveys_a_thousand_times_as_long_as_one_takes(
     survey(reader, PERIOD_SECONDS + 2000, filesystem(tmp_path))
 
 
+def test_what_is_not_so_full_for_a_moment_keeps_its_rest_and_for_long_is_forgotten(tmp_path: Path) -> None:
+    fill(tmp_path / "file", 1)
+    reader, other = Directories(), filesystem(tmp_path / "other")
+    survey(reader, 0.0, filesystem(tmp_path))
+    reader.read(9.0, [filesystem(tmp_path, 79.9)])
+    found = reader.read(10.0, [filesystem(tmp_path)]).details["directories"]
+    assert ([one.path for one in found], reader._survey) == ([str(tmp_path)], None)
+    survey(reader, 20.0, other)
+    reader.read(30.0, [filesystem(tmp_path), other])
+    assert reader._survey is None
+    assert reader.read(9000.0, [filesystem(tmp_path)]).details["directories"] == ()
+
+
 def test_the_survey_of_too_large_a_filesystem_is_given_up_and_says_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
