@@ -24,6 +24,7 @@ EXIT_CODES = {"unchanged": 0, "changed": 3, "not_ours": 4}
 """By verdict. 1 is that it cannot be told, 2 wrong usage."""
 
 _MOST_BYTES = 1024 * 1024
+_MOST_LISTED = 1000
 _MOST_CANDIDATES = 20
 _MOST_SHOWN = 10
 # Nothing that waits for somebody, and nothing that leads elsewhere by the time it is run.
@@ -122,10 +123,12 @@ def _nearest(api: ApiClient, says: Provenance, body: bytes) -> tuple[dict[str, A
 
 def _candidates(api: ApiClient, says: Provenance) -> Iterator[dict[str, Any]]:
     event = None if says.event_id is None else str(says.event_id)
-    made = api.get("/api/v1/scripts", issue_type=says.remedy, event=event, limit=str(_MOST_CANDIDATES))
-    for script in made["items"]:
-        if script["state"] == "ready" and script["script_type"] == says.script_type:
-            yield api.get(f"/api/v1/scripts/{script['id']}")
+    listed = api.get("/api/v1/scripts", issue_type=says.remedy, event=event, limit=str(_MOST_LISTED))["items"]
+    made = [one for one in listed if one["state"] == "ready" and one["script_type"] == says.script_type]
+    # One that answers no event would be lost among all that do; what the file says of that may be what was changed.
+    made.sort(key=lambda one: one["event_id"] != says.event_id)
+    for script in made[:_MOST_CANDIDATES]:
+        yield api.get(f"/api/v1/scripts/{script['id']}")
 
 
 def _claim(says: Provenance) -> str:

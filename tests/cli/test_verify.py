@@ -5,11 +5,14 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from cli.api_client import ApiClient
+from cli.commands import verify as verify_command
 from cli.main import main
+from cli.provenance import Provenance
 from tests.system.all_in_one import Up
 
 Verify = Callable[[Path], tuple[int, str]]
@@ -88,6 +91,22 @@ def test_it_is_held_against_the_script_that_it_differs_least_from(
     code, told = verify(file)
     assert (code, "CHANGED: 1 line differs" in told, ": rm -rf /\n" in told) == (3, True, True)
     assert f"SHA-256    {script['sha256']}" in told
+
+
+def test_one_that_answers_no_event_is_found_among_the_many_that_do() -> None:
+    class Api:
+        def get(self, path: str, **asked: str | None) -> dict[str, Any]:
+            made = [
+                {"id": number, "state": "ready", "script_type": "bash", "event_id": None if number == 7 else number}
+                for number in range(500, 0, -1)
+            ]
+            if path == "/api/v1/scripts":
+                return {"items": made[: int(asked["limit"] or 100)]}
+            return {"script": "one\n", **next(one for one in made if path.endswith(f"/{one['id']}"))}
+
+    found = verify_command._nearest(cast(ApiClient, Api()), Provenance("disk_full", "bash", None), b"other\n")
+    assert found is not None
+    assert found[0]["id"] == 7
 
 
 def test_a_script_whose_line_ends_were_changed_on_the_way_is_changed(
