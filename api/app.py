@@ -37,6 +37,7 @@ from api.context import Context, bind
 from api.parsing import MAX_BODY_BYTES
 from api.problems import handle_problems
 from api.queue import Queue
+from api.recent import Recent
 from api.streams import Streams
 from store.settings import ServerSettings
 
@@ -83,6 +84,7 @@ def create_app(
             attempts=Attempts(),
             streams=streams or Streams(),
             waiting=threading.Semaphore(script_jobs.MAX_WAITING),
+            fleet_diagnosis=Recent(optimize.FLEET_KEPT_SECONDS),
             own_host=own_host,
             scripts_folder=settings.data_dir / "scripts",
             pages=page_folder,

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import redis
 from flask import Flask, current_app
@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from api.attempts import Attempts
 from api.queue import Queue
+from api.recent import Recent
 from api.streams import Streams
 from store.settings import Retention
 
@@ -30,6 +31,8 @@ class Context:
     streams: Streams
     waiting: threading.Semaphore
     """Lets so many requests wait for a script at the same time."""
+    fleet_diagnosis: Recent[dict[str, Any]]
+    """The last one, as it was answered: every page on the fleet asks for it."""
     own_host: str | None
     """The name that this machine has as a host, if it is one."""
     scripts_folder: Path

@@ -1,5 +1,8 @@
 """The routes that say what holds a host or the fleet back, and what would help."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Blueprint, Response
 from msgspec import Struct, to_builtins
 from sqlalchemy import Connection
@@ -17,6 +20,9 @@ from store.engine import reading
 from store.hosts import HostName
 
 blueprint = Blueprint("optimize", __name__, url_prefix="/api/agent/optimize")
+
+FLEET_KEPT_SECONDS = 5.0
+"""For so long a diagnosis of all hosts is answered again: of ten thousand it takes tenths of a second."""
 
 
 class OptimizeQuery(Struct, forbid_unknown_fields=True):
@@ -58,13 +64,19 @@ def _diagnosis(reference: str | int | None, is_of_fleet: bool) -> Response:
     with reading(context().engine) as connection:
         answering = remedies.by_event(remedies.catalogue(connection))
         remedy_of = {event: remedy.issue_type for event, remedy in answering.items()}
-        if is_of_fleet or reference == EVERY_HOST:
-            all_hosts = fleet_of(connection, remedy_of, now)
-            told = to_builtins(fleet.judge(all_hosts))
-            return answer({"host": EVERY_HOST, "as_of": rfc3339(now), "peers": None, **told})
-        seen = seen_of(connection, _host(connection, reference), remedy_of, now)
+        is_of_fleet = is_of_fleet or reference == EVERY_HOST
+        seen = None if is_of_fleet else seen_of(connection, _host(connection, reference), remedy_of, now)
+    if seen is None:
+        key = tuple(sorted(remedy_of.items()))
+        return answer(context().fleet_diagnosis.get(key, now, lambda: _fleet_diagnosis(remedy_of, now)))
     peers = None if seen.peers is None else {"tag": seen.peers.tag, "hosts": seen.peers.hosts}
     return answer({"host": seen.host, "as_of": rfc3339(seen.now), "peers": peers, **to_builtins(verdict.judge(seen))})
+
+
+def _fleet_diagnosis(remedy_of: Mapping[str, str], now: float) -> dict[str, Any]:
+    with reading(context().engine) as connection:
+        all_hosts = fleet_of(connection, remedy_of, now)
+    return {"host": EVERY_HOST, "as_of": rfc3339(now), "peers": None, **to_builtins(fleet.judge(all_hosts))}
 
 
 def _host(connection: Connection, reference: str | int | None) -> HostName:

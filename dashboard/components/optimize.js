@@ -17,8 +17,6 @@ const MOST_SHOWN = 600;
 const SHOWN = 3;
 // An older one is of a host that has been silent since.
 const OLD_MS = 900_000;
-// All hosts are many to look at.
-const FLEET_SPACING_MS = 30_000;
 
 /** The diagnosis of a host, or of all for null: made anew every 30 seconds, and when asked for. */
 export function Optimize({ host, onChoose = null }) {
@@ -28,7 +26,6 @@ export function Optimize({ host, onChoose = null }) {
     `optimize ${reference}`,
     (signal) => optimize(reference, signal),
     (change) => change.topic === "all",
-    host ? undefined : FLEET_SPACING_MS,
   );
   const actions = html`<button type="button" class="quiet small" onClick=${diagnosis.reload}>
     <${Icon} name="refresh" />Look again

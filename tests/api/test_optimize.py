@@ -1,11 +1,14 @@
 """The routes that say what holds a host back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
 from tests.api.conftest import NOW
+from tests.api.remedies import publish
 from wire.snapshot import Details, Process
 
 PATH = "/api/agent/optimize"
@@ -148,6 +151,24 @@ def test_what_just_began_on_a_host_is_seen_of_the_fleet_by_its_event(client: Fla
     told = client.post(PATH, json={"fleet": True}).get_json()
     first = told["suggestions"][0]
     assert (told["bottleneck"], first["host"], first["event_id"]) == ("cpu", "busy", event)
+
+
+def test_a_diagnosis_of_the_fleet_is_answered_again_for_some_seconds(
+    make_client: Callable[..., FlaskClient], engine: Engine
+) -> None:
+    now = [NOW]
+    client = make_client(now=lambda: now[0])
+
+    def as_of() -> str:
+        return str(client.get(PATH, query_string={"fleet": "true"}).get_json()["as_of"])[-7:-1]
+
+    said = [as_of()]
+    for now[0] in (NOW + 4, NOW + 5, NOW + 4):
+        said.append(as_of())
+    publish(engine)
+    now[0] = NOW + 5
+    said.append(as_of())
+    assert said == ["00.000", "00.000", "05.000", "04.000", "05.000"]
 
 
 def test_a_fleet_without_hosts_is_not_held_back(client: FlaskClient) -> None:
