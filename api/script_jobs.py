@@ -70,6 +70,9 @@ def wait_for_script(script_id: int, waiting: threading.Semaphore) -> scripts.Scr
             if found is None:
                 # A worker that died may have had it in hand. One that is only slow passes over what it has done.
                 _ring(script_id)
+            else:
+                # Of an end before it was tried again.
+                forget_end(script_id)
     except (redis.RedisError, QueueDown):
         script = find_script(script_id)
     finally:

@@ -100,7 +100,7 @@ function inAnotherType(script, type) {
     script_type: type,
     host: script.host ?? undefined,
     event_id: script.event_id ?? undefined,
-    parameters: givenParameters(script.parameters),
+    parameters: givenParameters(script.parameters ?? script.given),
   };
 }
 
@@ -111,7 +111,7 @@ function askedFor(script) {
     scriptType: script.script_type,
     host: script.host,
     eventId: script.event_id,
-    parameters: givenParameters(script.parameters),
+    parameters: givenParameters(script.parameters ?? script.given),
   };
 }
 

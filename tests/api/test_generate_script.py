@@ -108,6 +108,19 @@ def test_who_waits_for_a_script_that_is_cancelled_is_told_so(
     assert (answer.status_code, "was cancelled" in answer.get_json(force=True)["detail"]) == (409, True)
 
 
+def test_an_end_from_before_it_was_tried_again_keeps_nobody_busy(
+    client: FlaskClient, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script_jobs, "_WAIT_SECONDS", 1)
+    looks = []
+    find = script_jobs.find_script
+    monkeypatch.setattr(script_jobs, "find_script", lambda script_id: looks.append(script_id) or find(script_id))
+    with redis.Redis.from_url(redis_url) as worker:
+        worker.rpush(script_done(1), 1)
+    assert client.post(PATH, json={"issue_type": "cpu_high"}).get_json() == {"id": 1, "state": "queued"}
+    assert len(looks) <= 3
+
+
 def test_where_too_many_wait_already_nobody_is_kept_waiting(client: FlaskClient, redis_url: str) -> None:
     with client.application.app_context():
         waiting = context().waiting

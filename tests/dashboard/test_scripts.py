@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from store import scripts
+from store import script_jobs, scripts
 from store.engine import writing
 from tests.dashboard.conftest import Host, OpenPage, Served
 from tests.system.all_in_one import wait_until
@@ -128,6 +128,31 @@ def test_what_the_api_refuses_is_said_at_its_field(served: Served, open_page: Op
     expect(field.get_by_role("alert")).to_contain_text("service")
     # A browser writes the 400 on its console.
     complaints.clear()
+
+
+def test_a_script_that_cannot_be_made_is_asked_for_anew_with_what_was_given(
+    served: Served, open_page: OpenPage
+) -> None:
+    host = served.host()
+    with writing(served.engine) as connection:
+        given = {"pid": 4711, "grace_seconds": 7}
+        script_id = scripts.request(
+            connection,
+            issue_type="process_memory_high",
+            script_type="bash",
+            host_id=host.id,
+            event_id=None,
+            given=given,
+            now=time.time() + 1000,
+        )
+        script_jobs.fail(connection, script_id, "the worker is out of ink")
+    page = open_page(host)
+    page.get_by_test_id("scripts").get_by_role("button", name="Script").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("cannot be made: the worker is out of ink")
+    dialog.get_by_role("button", name="Change parameters").click()
+    for name, value in given.items():
+        expect(dialog.get_by_label(name)).to_have_value(str(value))
 
 
 def test_a_process_of_the_table_is_the_one_the_form_names(served: Served, open_page: OpenPage) -> None:
