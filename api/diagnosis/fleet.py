@@ -127,7 +127,7 @@ def to_look_at(host_ids: NDArray[np.int64], scores: Floats, severity: Mapping[in
 
 def to_name(host_ids: NDArray[np.int64], scores: Floats) -> list[int]:
     """Return the ids of the hosts that are worst off by each resource, of as bad ones the first: as they are told."""
-    worst = np.argsort(-np.nan_to_num(scores), axis=0, kind="stable")[: _MOST_NAMED + MOST_CLOSE]
+    worst = np.argsort(-np.nan_to_num(_rounded(scores)), axis=0, kind="stable")[: _MOST_NAMED + MOST_CLOSE]
     return np.unique(host_ids[worst]).tolist() if len(host_ids) else []
 
 
@@ -161,24 +161,27 @@ def _held_back(fleet: Fleet) -> dict[Resource, dict[int, _Held]]:
     """
     found: dict[Resource, dict[int, _Held]] = {}
     is_close = np.isin(fleet.host_ids, list(fleet.close))
-    for column, resource in enumerate(RESOURCES):
-        rows = np.flatnonzero((np.nan_to_num(fleet.scores[:, column]) >= LEAST_SCORE) & ~is_close)
-        for row in rows.tolist():
-            held = _Held(float(fleet.values[row, column]), UNITS[resource], float(fleet.scores[row, column]))
-            found.setdefault(resource, {})[int(fleet.host_ids[row])] = held
     for host_id in fleet.host_ids[is_close].tolist():
         for one in fleet.close[host_id].findings:
             if one.score >= LEAST_SCORE:
                 found.setdefault(one.resource, {})[host_id] = _Held(one.value, one.unit, one.score)
+    # As a finding has it: of as bad ones those come first that the suggestions are about.
+    scores = _rounded(fleet.scores)
+    for column, resource in enumerate(RESOURCES):
+        rows = np.flatnonzero((np.nan_to_num(fleet.scores[:, column]) >= LEAST_SCORE) & ~is_close)
+        for row in rows.tolist():
+            held = _Held(float(fleet.values[row, column]), UNITS[resource], float(scores[row, column]))
+            found.setdefault(resource, {})[int(fleet.host_ids[row])] = held
     return found
+
+
+def _rounded(scores: Floats) -> Floats:
+    return np.round(scores, 1)
 
 
 def _finding(fleet: Fleet, resource: Resource, hosts: Mapping[int, _Held]) -> FleetFinding:
     worst = sorted(hosts, key=lambda host_id: -hosts[host_id].score)[:_MOST_NAMED]
-    named = [
-        HeldBack(fleet.names[one], round(hosts[one].value, 1), hosts[one].unit, round(hosts[one].score, 1))
-        for one in worst
-    ]
+    named = [HeldBack(fleet.names[one], round(hosts[one].value, 1), hosts[one].unit, hosts[one].score) for one in worst]
     score = named[0].score
     story = Story()
     _tell(fleet, resource, hosts, named, story)

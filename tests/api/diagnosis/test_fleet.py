@@ -110,6 +110,11 @@ def test_of_hosts_that_are_as_bad_those_are_told_that_are_named() -> None:
     assert judge(fleet).findings[0].value == 500
 
 
+def test_of_hosts_that_are_as_bad_those_come_first_that_something_is_suggested_for() -> None:
+    found = verdict([{"cpu_percent": 99}] * 30, close=range(20, 28))
+    assert [one.host for one in found.findings[0].hosts] == [f"host-{place}" for place in range(20, 25)]
+
+
 def test_a_silent_host_holds_nothing_back_but_is_to_be_looked_for() -> None:
     silent = judge_host(host(BURNER | {"silent_seconds": 7200, "event host_down": {"severity": "critical"}}))
     nothing = np.full((1, len(RESOURCES)), np.nan)
