@@ -21,7 +21,8 @@ class Recent(Generic[Made]):
         with self._lock:
             if self._kept is not None:
                 known, made_at, made = self._kept
-                if known == key and 0 <= now - made_at < self._seconds:
+                # Who waited may have asked a moment before who made it; a clock that was set back is no moment.
+                if known == key and abs(now - made_at) < self._seconds:
                     return made
             made = make()
             self._kept = (key, now, made)
