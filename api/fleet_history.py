@@ -24,7 +24,11 @@ def fleet_of(connection: Connection, remedy_of: Mapping[str, str], now: float) -
     scores = measures.scores(found)
     close = fleet.to_look_at(stored.host_ids, scores, stored.severity)
     named = fleet_history.names_of(connection, [*close, *fleet.to_name(stored.host_ids, scores)])
-    tags = triage.tags_of(connection, [*close, *fleet.held_back(stored.host_ids, scores)[:_MOST_TAGGED]])
+    held_back = fleet.held_back(stored.host_ids, scores)
+    # Evenly among them: those with the first ids were all let in at the same time.
+    some = [*close, *held_back[:: 1 + len(held_back) // _MOST_TAGGED]]
+    known = triage.tags_of(connection, some)
+    tags = {host_id: known.get(host_id, frozenset()) for host_id in some}
     return Fleet(
         monitored=stored.monitored,
         host_ids=stored.host_ids,

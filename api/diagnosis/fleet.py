@@ -99,7 +99,7 @@ class Fleet:
     names: Mapping[int, str]
     """Of all hosts that are named here, by id."""
     tags: Mapping[int, frozenset[str]]
-    """Of hosts that are held back, by id."""
+    """Of hosts that are held back, by id: of all, or of some where these are very many."""
     bearers: Mapping[str, int]
     """How many monitored hosts bear these tags."""
 
@@ -216,22 +216,26 @@ def _shown(story: Story, what: str, value: float, unit: str) -> str:
 
 def _tell_tag(fleet: Fleet, hosts: Mapping[int, _Held], story: Story) -> None:
     """Say which tag these hosts share that few others bear."""
-    if len(hosts) < _FEWEST_TO_SHARE:
+    known = [fleet.tags[host_id] for host_id in hosts if host_id in fleet.tags]
+    if len(known) < _FEWEST_TO_SHARE:
         return
-    bearing = Counter(tag for host_id in hosts for tag in fleet.tags.get(host_id, ()))
+    bearing = Counter(tag for mine in known for tag in mine)
     # A tag that all hosts bear says nothing of these.
-    share_of_all = len(hosts) / len(fleet.host_ids)
+    share_of_all = len(known) / len(fleet.host_ids)
     shared = [
         tag
         for tag, count in bearing.items()
-        if count >= _SHARE_OF_TAG * len(hosts)
+        if count >= _SHARE_OF_TAG * len(known)
         and count / max(1, fleet.bearers.get(tag, 0)) >= _TIMES_OF_TAG * share_of_all
     ]
     if shared:
         tag = max(shared, key=lambda one: (bearing[one] / max(1, fleet.bearers.get(one, 0)), one))
         those = story.number("of them with the tag", bearing[tag], digits=0)
+        some = "them"
+        if len(known) < len(hosts):
+            some = f"{story.number('looked at for tags', len(known), digits=0)} of them that were looked at for it"
         everyone = story.number("hosts with the tag", max(bearing[tag], fleet.bearers.get(tag, 0)), digits=0)
-        story.say(f"{those} of them bear the tag {quoted(tag)}, as {everyone} hosts do.")
+        story.say(f"{those} of {some} bear the tag {quoted(tag)}, as {everyone} hosts do.")
 
 
 def _suggestions(fleet: Fleet) -> list[FleetSuggestion]:

@@ -16,13 +16,22 @@ LOSSY = {"network_drops_per_second": 300}
 
 
 def verdict(
-    hosts: Sequence[Mapping[str, Any]], close: Sequence[int] = (), tags: Mapping[int, str] | None = None, more: int = 0
+    hosts: Sequence[Mapping[str, Any]],
+    close: Sequence[int] = (),
+    tags: Mapping[int, str] | None = None,
+    more: int = 0,
+    tags_of: Sequence[int] | None = None,
 ) -> FleetVerdict:
-    """Judge hosts of which each is told as in a story; those in ``close``, by place, were looked at closely."""
+    """Judge hosts of which each is told as in a story; those in ``close``, by place, were looked at closely.
+
+    Where ``tags_of`` is given, the tags of these alone are known.
+    """
     means = np.array([[float(story.get(name, CALM[name])) for name in METRICS] for story in hosts])
     found = values(Averages(means, means))
-    bearing = {place: frozenset(tags[place].split()) for place in range(len(hosts)) if tags and place in tags}
+    bearing = {place: frozenset((tags or {}).get(place, "").split()) for place in range(len(hosts))}
     everyone = [tag for mine in bearing.values() for tag in mine]
+    if tags_of is not None:
+        bearing = {place: bearing[place] for place in tags_of}
     return judge(
         Fleet(
             monitored=len(hosts) + more,
@@ -69,6 +78,13 @@ def test_one_host_that_is_held_back_is_told_of_as_one() -> None:
 def test_the_tag_that_they_share_is_told_where_it_is_theirs(tags: Mapping[int, str], told: str | None) -> None:
     found = said(verdict([{"cpu_percent": 95}] * 3 + [{}] * 5, tags=tags))
     assert [text for text in found if "tag" in text] == ([told] if told else [])
+
+
+def test_of_very_many_hosts_the_tag_is_told_that_some_of_them_share() -> None:
+    found = said(
+        verdict([{"cpu_percent": 95}] * 40 + [{}] * 60, tags=dict.fromkeys(range(50), "batch"), tags_of=range(0, 40, 4))
+    )
+    assert found[-1] == "10 of 10 of them that were looked at for it bear the tag `batch`, as 50 hosts do."
 
 
 def test_a_host_is_told_of_as_it_was_seen_most_closely() -> None:
