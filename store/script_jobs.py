@@ -138,9 +138,10 @@ def begin_again(connection: Connection, script_id: int) -> int:
     return connection.scalar(begun) or 0
 
 
-def put_back(connection: Connection, script_id: int) -> None:
-    """Queue a job again that no script came of this time."""
-    connection.execute(update(scripts).where(scripts.c.id == script_id, UNFINISHED).values(state="queued"))
+def put_back(connection: Connection, script_id: int) -> bool:
+    """Queue a job again that no script came of this time; return False where it is done."""
+    again = update(scripts).where(scripts.c.id == script_id, UNFINISHED).values(state="queued")
+    return connection.execute(again).rowcount == 1
 
 
 def take(connection: Connection, script_ids: Sequence[int]) -> list[Job]:
@@ -174,10 +175,10 @@ def finish(connection: Connection, rendered: Mapping[int, Mapping[str, Any]], no
         connection.exec_driver_sql(_FINISH_SQLITE, list(zip(times, *columns, rendered, strict=True)))
 
 
-def fail(connection: Connection, script_id: int, error: str) -> None:
-    """End a job that can become no script, and say why."""
+def fail(connection: Connection, script_id: int, error: str) -> bool:
+    """End a job that can become no script, and say why; return False where it is done."""
     failed = update(scripts).where(scripts.c.id == script_id, UNFINISHED).values(state="failed", error=error)
-    connection.execute(failed)
+    return connection.execute(failed).rowcount == 1
 
 
 def take_overdue(connection: Connection, rung_before: float, limit: int, now: float) -> list[int]:

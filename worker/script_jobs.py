@@ -124,12 +124,11 @@ def _attempt_alone(engine: Engine, templates: Templates, script_id: int, attempt
         log.exception("script %d cannot be rendered", script_id)
         took_too_long = isinstance(error, SoftTimeLimitExceeded)
     with writing(engine) as connection:
+        # Nothing became of it where somebody cancelled it meanwhile.
         if attempts < _MOST_ATTEMPTS:
-            script_jobs.put_back(connection, script_id)
-            return {script_id: "queued"}
+            return {script_id: "queued"} if script_jobs.put_back(connection, script_id) else {}
         why = "it takes longer than a script may" if took_too_long else "the worker cannot render it: its log tells why"
-        script_jobs.fail(connection, script_id, why)
-        return {script_id: "failed"}
+        return {script_id: "failed"} if script_jobs.fail(connection, script_id, why) else {}
 
 
 def _render_together(

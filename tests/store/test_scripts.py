@@ -165,6 +165,16 @@ def test_only_what_is_not_done_becomes_a_script(engine: Engine) -> None:
     assert states == ["ready", "ready", "cancelled", "failed"]
 
 
+def test_what_is_cancelled_is_neither_queued_again_nor_failed(engine: Engine) -> None:
+    running, cancelled = request(engine), request(engine)
+    with writing(engine) as connection:
+        begin(connection, [running, cancelled], 0)
+        scripts.cancel(connection, cancelled)
+        assert (put_back(connection, running), put_back(connection, cancelled)) == (True, False)
+        assert (fail(connection, running, "no"), fail(connection, cancelled, "no")) == (True, False)
+        assert [find_in(connection, one).state for one in (running, cancelled)] == ["failed", "cancelled"]
+
+
 def test_attempts_are_counted_until_it_is_done(engine: Engine) -> None:
     script_id = request(engine)
     with writing(engine) as connection:

@@ -100,6 +100,9 @@ def _faults_of(parameter: Parameter) -> Iterator[str]:
         yield f"has a max_length that is not from 1 to {_MOST_LENGTH}"
     if not all(_is_line(choice) for choice in parameter.choices):
         yield f"has a choice that is not one line of 1 to {_MOST_TEXT} characters"
+    if "\0" in (parameter.pattern or ""):
+        yield "has a pattern with NUL, which no parameter can hold"
+        return
     try:
         re.compile(parameter.pattern or "")
     except (re.error, RecursionError, OverflowError) as error:

@@ -81,6 +81,7 @@ def test_no_parameter_can_have_a_name_that_the_block_of_values_has(tmp_path: Pat
         (('name = "folder"', 'name = "host"'), "remedy.toml: 'host' can be no parameter"),
         (('name = "folder"', 'name = "older_than_days"'), "remedy.toml: older_than_days is a parameter twice"),
         (("[A-Za-z0-9/_.-]+", "[z-a]"), "remedy.toml: folder has a pattern that is no regular expression"),
+        (("'/[A-Za-z0-9/_.-]+'", '"/\\u0000"'), "remedy.toml: folder has a pattern with NUL"),
         (('"/srv/exports"', '"exports"'), "remedy.toml: folder must be a string"),
         (("minimum = 1\n", "minimum = 4000\n"), "remedy.toml: older_than_days has a minimum above its maximum"),
         (("minimum = 1\n", "minimum = nan\n"), "remedy.toml: older_than_days has a number that is not from"),
