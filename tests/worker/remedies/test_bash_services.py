@@ -143,6 +143,29 @@ def test_what_others_depend_on_is_not_touched_while_it_runs_whatever_it_is_calle
     assert machine.property_of("redis-server.service", "InvocationID") == run
 
 
+def test_what_needs_it_and_runs_on_without_it_is_not_restarted_with_it(tmp_path: Path, machine: Machine) -> None:
+    service = machine.add_service("needed.service", UP)
+    needing = machine.add_service("needing.service", UP, unit=(f"Requires={service}", f"After={service}"))
+    run = started(machine, needing)
+    crashed(machine, service)
+    assert fix(tmp_path, machine, "apply", service).result["outcome"] == "done"
+    assert machine.property_of(needing, "InvocationID") == run
+
+
+def test_one_that_waits_to_be_started_again_is_left_to_that_where_others_need_it(
+    tmp_path: Path, machine: Machine
+) -> None:
+    service = machine.add_service("waiting.service", "sleep 0.1", "Restart=always", "RestartSec=100")
+    needing = machine.add_service("needing-it.service", UP, unit=(f"Requires={service}", f"After={service}"))
+    run = started(machine, needing)
+    wait_until(lambda: machine.property_of(service, "SubState") == "auto-restart")
+    refused = fix(tmp_path, machine, "apply", service)
+    after = machine.property_of(needing, "InvocationID")
+    machine.run("systemctl", "stop", needing, service)
+    assert (refused.code, after) == (3, run)
+    assert f"it would restart {needing} too, which runs" in refused.result["message"]
+
+
 def test_it_is_systemd_that_is_named_where_it_does_not_answer(tmp_path: Path, machine: Machine) -> None:
     # Without D-Bus it answers root alone.
     service = machine.add_service("unseen.service", UP)

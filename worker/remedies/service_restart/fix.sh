@@ -202,11 +202,23 @@ if [ -d /run/systemd/system ] && command -v systemctl > /dev/null 2>&1; then
         active | activating | reloading) printf 'it would stop %s, which runs' "$other" && return ;;
       esac
     done
+    ! is_stopped || return 0
+    for other in $(property RequiredBy) $(property BoundBy) $(property ConsistsOf); do
+      case $(systemctl is-active -- "$other") in
+        active | activating | reloading) printf 'it would restart %s too, which runs' "$other" && return ;;
+      esac
+    done
+  }
+  is_stopped() {
+    case $(state) in inactive | failed) ;; *) return 1 ;; esac
   }
   restart() {
+    local how=restart
+    # What needs it and runs on without it would be restarted too.
+    ! is_stopped || how=start
     # One that failed too often in a row is not started again before this.
     systemctl reset-failed -- "$service" 2> /dev/null
-    systemctl restart -- "$service" 2>&1
+    systemctl "$how" -- "$service" 2>&1
   }
 elif [ "$system" = Darwin ]; then
   of_job() { launchctl print "system/$service" 2> /dev/null | sed -n "s/^[[:space:]]*$1 = //p" | head -n 1; }
@@ -228,7 +240,7 @@ elif [ "$system" = Darwin ]; then
   names() { printf '%s' "$service"; }
   last_lines() { log show --style compact --last 10m --predicate "process == \"${service##*.}\"" 2> /dev/null | tail -n 10; }
   obstacle() { :; }
-  restart() { launchctl kickstart -k "system/$service" 2>&1; }
+  restart() { launchctl kickstart "system/$service" 2>&1; }
 else
   finish 3 refused 'there is neither systemd nor launchd here that could restart a service'
 fi
