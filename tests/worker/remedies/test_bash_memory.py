@@ -51,6 +51,11 @@ def with_meminfo(folder: Path, **kib: int) -> list[str]:
     return with_files({"/proc/meminfo": folder / "meminfo"})
 
 
+def small_memory(folder: Path) -> list[str]:
+    """The command that has what it runs take this for a machine of which any process holds some percent."""
+    return with_meminfo(folder, MemTotal=20 * 1024, MemAvailable=10 * 1024)
+
+
 def named(process: subprocess.Popen[bytes]) -> dict[str, Any]:
     return {"pid": process.pid, "start_time": start_time(process)}
 
@@ -276,13 +281,49 @@ def test_a_service_that_others_depend_on_is_not_restarted_for_a_helper(tmp_path:
     wait_until(lambda: machine.run("cat", f"/proc/{main}/comm") == "dockerd")
     wait_until(lambda: machine.run("pgrep", "-x", "-P", main, "sleep") != "")
     helper = int(machine.run("pgrep", "-x", "-P", main, "sleep"))
-    inside = [*machine.inside, *with_meminfo(tmp_path, MemTotal=20 * 1024, MemAvailable=10 * 1024)]
+    inside = [*machine.inside, *small_memory(tmp_path)]
     more = {"action": "restart", "minimum_memory_percent": 1}
     run = run_fix(tmp_path, "memory_high", "apply", inside=inside, pid=helper, **more)
     assert (run.code, run.result["outcome"]) == (3, "refused")
     assert run.result["message"].startswith(f"{service} (dockerd) is left alone")
     assert machine.property_of(service, "MainPID") == main
     machine.run("systemctl", "stop", service)
+
+
+SYSTEMCTL_219 = """#!/bin/sh
+case " $* " in *' --value '*) echo "systemctl: unrecognized option '--value'" >&2; exit 1 ;; esac
+exec /usr/bin/systemctl "$@"
+"""
+
+
+def test_what_a_service_runs_is_known_by_an_old_systemd_too(tmp_path: Path, machine: Machine) -> None:
+    service = machine.add_service("old-systemd.service", "sleep 1000 & printf mysqld > /proc/self/comm; wait")
+    machine.run("systemctl", "start", service)
+    main = machine.property_of(service, "MainPID")
+    wait_until(lambda: machine.run("cat", f"/proc/{main}/comm") == "mysqld")
+    wait_until(lambda: machine.run("pgrep", "-x", "-P", main, "sleep") != "")
+    helper = int(machine.run("pgrep", "-x", "-P", main, "sleep"))
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs" / "systemctl").write_text(SYSTEMCTL_219)
+    (tmp_path / "programs" / "systemctl").chmod(0o755)
+    inside = [*machine.inside, *small_memory(tmp_path), *with_files({"/usr/local/sbin": tmp_path / "programs"})]
+    more = {"action": "restart", "minimum_memory_percent": 1}
+    run = run_fix(tmp_path, "memory_high", "plan", inside=inside, pid=helper, **more)
+    machine.run("systemctl", "stop", service)
+    assert (run.code, run.result["message"]) == (3, f"{service} (mysqld) is left alone: it is a database")
+
+
+def test_a_service_that_others_need_is_not_restarted(tmp_path: Path, machine: Machine) -> None:
+    service = machine.add_service("needed-hoarder.service", "exec sleep 1000")
+    needing = machine.add_service("needing-hoarder.service", "exec sleep 1000", unit=(f"Requires={service}",))
+    machine.run("systemctl", "start", needing)
+    run = machine.property_of(needing, "InvocationID")
+    more = {"action": "restart", "minimum_memory_percent": 1, "pid": int(machine.property_of(service, "MainPID"))}
+    refused = run_fix(tmp_path, "memory_high", "apply", inside=[*machine.inside, *small_memory(tmp_path)], **more)
+    after = machine.property_of(needing, "InvocationID")
+    machine.run("systemctl", "stop", needing, service)
+    assert (refused.code, after) == (3, run)
+    assert f"it would restart {needing} too, which runs" in refused.result["message"]
 
 
 def test_a_process_that_is_part_of_no_service_is_not_restarted(

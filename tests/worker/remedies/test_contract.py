@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from store.remedies import Parameter
+from tests.system.all_in_one import wait_until
 from tests.worker.remedies.bash import TEMPLATES, render_fix, run_fix, sleeping
 from worker.remedies.templates import BUILT_IN
 
@@ -237,6 +239,20 @@ def test_processes_that_others_depend_on_are_refused(
         run = run_fix(tmp_path, issue_type, "apply", pid=one.pid, **more)
         assert (run.code, run.result["outcome"]) == (3, "refused")
         assert one.poll() is None
+
+
+@ends_processes
+def test_a_program_that_was_updated_since_it_started_is_known_all_the_same(
+    tmp_path: Path, issue_type: str, more: dict[str, Any]
+) -> None:
+    program = tmp_path / "mysqld"
+    shutil.copy("/bin/bash", program)
+    with sleeping(tmp_path, "mysqld", code="printf other > /proc/self/comm") as one:
+        wait_until(lambda: Path(f"/proc/{one.pid}/comm").read_text() == "other\n", every=0.01)
+        program.unlink()
+        run = run_fix(tmp_path, issue_type, "apply", pid=one.pid, **more)
+        assert (run.code, run.result["outcome"]) == (3, "refused")
+        assert run.result["message"].endswith("it is a database")
 
 
 @ends_processes

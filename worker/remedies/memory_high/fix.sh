@@ -257,6 +257,8 @@ protection() {
   fi
   # A process may call itself anything, so the program that it runs counts as well.
   for name in "$(process_name "$pid")" "$(readlink "/proc/$pid/exe" 2> /dev/null)"; do
+    # One that was updated since it started is deleted by now.
+    name=${name% (deleted)}
     case ${name##*/} in
       systemd | systemd-* | init | upstart | runit | runsv | runsvdir | s6-* | launchd | supervisord | openrc* | dinit | \
         dbus-daemon | dbus-broker* | udevd)
@@ -521,6 +523,16 @@ service_of() {
   fi
 }
 
+# Print a unit that runs and would be restarted with a service, as it needs it; nothing where there is none.
+needed_by() {
+  local other
+  for other in $(systemctl show --property=RequiredBy --property=BoundBy --property=ConsistsOf -- "$1" | sed 's/^[^=]*=//'); do
+    case $(systemctl is-active -- "$other") in
+      active | activating | reloading) printf '%s' "$other" && return ;;
+    esac
+  done
+}
+
 measure_memory
 printf 'Memory is used at %s %% of %s. The processes that hold the most:\n' "$used" "$of_what"
 note before "\"memory_percent\":$used,\"total_kib\":$total_kib"
@@ -583,14 +595,18 @@ fi
 if [ "$action" = restart ]; then
   [ -n "$service" ] ||
     finish 3 refused "process $pid is part of no systemd service: with the action terminate it would be ended"
-  main=$(systemctl show --property=MainPID --value -- "$service" 2> /dev/null)
+  main=$(systemctl show --property=MainPID -- "$service" 2> /dev/null)
+  main=${main#MainPID=}
   case $main in
-    '' | 0 | *[!0-9]*) ;;
+    0) ;;
+    '' | *[!0-9]*) finish 3 refused 'systemd does not answer: run this with sudo' ;;
     *)
       why=$(protection "$main")
       [ -z "$why" ] || finish 3 refused "$service ($(process_name "$main")) is left alone: $why"
       ;;
   esac
+  other=$(needed_by "$service")
+  [ -z "$other" ] || finish 3 refused "$service is left alone: it would restart $other too, which runs"
 fi
 if [ "$drop_caches" = true ]; then
   is_linux || finish 3 refused 'caches can be dropped on Linux only'

@@ -253,6 +253,8 @@ protection() {
   fi
   # A process may call itself anything, so the program that it runs counts as well.
   for name in "$(process_name "$pid")" "$(readlink "/proc/$pid/exe" 2> /dev/null)"; do
+    # One that was updated since it started is deleted by now.
+    name=${name% (deleted)}
     case ${name##*/} in
       systemd | systemd-* | init | upstart | runit | runsv | runsvdir | s6-* | launchd | supervisord | openrc* | dinit | \
         dbus-daemon | dbus-broker* | udevd)
