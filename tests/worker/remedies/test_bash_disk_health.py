@@ -31,7 +31,7 @@ def look(tmp_path: Path) -> Look:
         mode: str = "verify",
         *commands: str,
         smart: Mapping[str, tuple[int, str]] | None = None,
-        kernel: str = "",
+        kernel: str = "[Wed Nov 25 12:00:01 2026] usb 1-1: new device\n",
         fstab: str = "",
         **parameters: Any,
     ) -> Run:
@@ -49,7 +49,9 @@ def look(tmp_path: Path) -> Look:
             *answers,
             "esac",
         )
-        stand_in(programs / "dmesg", f"printf '%s' {shlex.quote(kernel)}")
+        # Not every dmesg has the option.
+        stand_in(programs / "dmesg", "[ $# = 0 ] || exit 1", f"printf '%s' {shlex.quote(kernel)}")
+        stand_in(programs / "journalctl", "exit 0")
         inside = seen_as("/usr/local/sbin", programs, f"mount --bind {tmp_path}/fstab /etc/fstab", *commands)
         return run_fix(tmp_path, "disk_health", mode, inside=inside, **parameters)
 
@@ -229,6 +231,12 @@ def test_the_filesystems_of_other_disks_are_none_of_its_business(tmp_path: Path,
 def test_the_kernel_s_log_is_shown_as_text(look: Look) -> None:
     said = look(kernel="I/O error on dev sda \x1b[2J\u202e\n").said
     assert "I/O error on dev sda \\x1b[2J\\xe2\\x80\\xae" in said
+
+
+def test_a_kernel_s_log_that_is_empty_was_not_read(look: Look) -> None:
+    run = look(kernel="")
+    assert run.result["before"]["unseen"] == "the kernel's log"
+    assert "none since it booted" not in run.said
 
 
 def test_a_disk_that_does_not_answer_is_not_called_well(tmp_path: Path, look: Look) -> None:

@@ -393,11 +393,12 @@ done < <(mounts)
 
 # Print the kernel's log since the boot, where this user may read it.
 kernel_log() {
-  if is_linux; then
-    dmesg --ctime 2> /dev/null || journalctl --dmesg --boot --quiet --no-pager 2> /dev/null
-  else
-    dmesg 2> /dev/null
-  fi
+  local text
+  # Not every dmesg can tell the time.
+  text=$(dmesg --ctime 2> /dev/null || dmesg 2> /dev/null)
+  # Where it was cleared the journal has it still, and where it may not be read both may be empty.
+  [ -n "$text" ] || ! is_linux || text=$(bounded journalctl --dmesg --boot --quiet --no-pager 2> /dev/null)
+  [ -n "$text" ] && printf '%s\n' "$text"
 }
 
 # Print a pattern of what the kernel calls what is asked for, its partitions too.
@@ -422,7 +423,7 @@ ata[0-9.]+: .*(failed|error)|nvme.*(timeout, |is down)|md/raid.*disk failure|rem
     printf '  none since it booted\n'
   fi
 else
-  not_seen "the kernel's log" "this user may not"
+  not_seen "the kernel's log" "it is empty, or this user may not"
 fi
 
 note before "\"problems\":[$found],\"disks\":[$disks],\"unseen\":$(json "$unseen")"
