@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.remedies.bash import TEMPLATES, render_fix, run_fix
-from tests.worker.remedies.filesystems import ext4, public_folder, seen_as, tmpfs
+from tests.worker.remedies.filesystems import bound, ext4, public_folder, seen_as, tmpfs
 
 MEBIBYTE = b"x" * 1024 * 1024
 OLD = time.time() - 30 * 86400
@@ -211,6 +211,60 @@ def test_what_containers_left_goes_when_asked_and_old(tmp_path: Path, mount: Pat
     assert (run.code, run.result["changed"][0]["freed_kib"] >= 2048) == (0, True)
     assert podman("images", "--quiet", "--no-trunc").strip() == f"sha256:{new}"
     assert podman("ps", "--all", "--format={{.Names}}").strip() == "stopped-now"
+
+
+DOCKER = """#!/bin/sh
+case $1 in
+  info) echo "$(cat "$0.host") /var/log" ;;
+  system) echo "$*" >> "$0.asked" ;;
+esac
+"""
+
+
+def test_containers_are_those_of_this_machine_and_not_of_one_that_docker_reaches(
+    tmp_path: Path, mount: Path, as_log: Sequence[str]
+) -> None:
+    programs = tmp_path / "programs"
+    write(programs / "docker", DOCKER.encode()).chmod(0o755)
+    inside = [*as_log, *seen_as("/usr/local/sbin", programs)]
+    parameters = {"mount": "/var/log", "include_containers": True}
+    (programs / "docker.host").write_text("elsewhere")
+    elsewhere = run_fix(tmp_path, "disk_full", "apply", inside=inside, **parameters)
+    (programs / "docker.host").write_text(os.uname().nodename)
+    here = run_fix(tmp_path, "disk_full", "apply", inside=inside, **parameters)
+    assert "what docker reaches is the machine elsewhere, and left alone" in elsewhere.said
+    assert (elsewhere.result["outcome"], here.result["outcome"]) == ("nothing", "done")
+    assert (programs / "docker.asked").read_text() == "system prune --force --filter until=168h\n"
+
+
+# A container in which root may not look at what others have open, as is usual, and another user has a file open.
+CONTAINER = [
+    *("setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace", "unshare", "--pid", "--fork", "--mount-proc"),
+    *("bash", "-c"),
+    """setpriv --reuid=65534 --clear-groups sleep 60 < /var/log/his.log.1 &
+    until [ "$(stat -c %u /proc/$!)" = 65534 ]; do sleep 0.01; done
+    "$0" "$@" """,
+]
+
+
+def test_where_it_cannot_be_seen_what_a_user_has_open_his_files_stay(
+    tmp_path: Path, mount: Path, as_log: Sequence[str]
+) -> None:
+    his, roots = write(mount / "his.log.1"), write(mount / "app.log.1")
+    os.chown(his, 65534, 65534)
+    run = run_fix(tmp_path, "disk_full", "apply", inside=[*as_log, *CONTAINER], mount="/var/log")
+    assert (his.exists(), roots.exists()) == (True, False)
+    assert "what they have open cannot be seen: 65534)" in run.said
+
+
+def test_what_is_bound_below_a_place_is_left_alone_though_a_link_leads_to_the_place(tmp_path: Path) -> None:
+    with ext4(tmp_path / "image", tmp_path / "var", 4) as var:
+        gone, kept = write(var / "real" / "coredump" / "core"), write(var / "kept" / "core")
+        (var / "lib").mkdir()
+        (var / "lib" / "systemd").symlink_to("../real")
+        with bound(var / "kept", var / "real" / "coredump" / "bound"):
+            run = run_fix(tmp_path, "disk_full", "apply", inside=seen_as("/var", var), mount="/var")
+        assert (run.code, gone.exists(), kept.exists()) == (0, False, True)
 
 
 @pytest.mark.parametrize(

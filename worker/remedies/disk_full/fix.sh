@@ -174,8 +174,6 @@ case $directory in
   '' | /*) ;;
   *) finish 2 usage "directory must be an absolute path, not $directory" ;;
 esac
-[ -d "$mount" ] || finish 2 usage "mount: there is no directory $mount"
-[ ! -L "$mount" ] || finish 3 refused "mount: $mount is a link: name what it points to"
 
 most_seconds=30
 
@@ -187,6 +185,14 @@ bounded() {
     "$@"
   fi
 }
+
+bounded test -d "$mount"
+case $? in
+  0) ;;
+  124) finish 1 failed "mount: $mount does not answer" ;;
+  *) finish 2 usage "mount: there is no directory $mount" ;;
+esac
+[ ! -L "$mount" ] || finish 3 refused "mount: $mount is a link: name what it points to"
 
 # Print used percent, KiB left for users, and used percent of the inodes; percents are rounded up, as df does.
 space() {
@@ -246,6 +252,7 @@ show_rows() {
 
 measure
 device=$(device_of "$mount")
+[ -n "$device" ] || finish 1 failed "mount: $mount does not answer"
 printf 'The filesystem of %s is used at %s %%, with %s MiB left; its inodes are used at %s %%.\n' \
   "$(shown "$mount")" "$used_percent" $((left_kib / 1024)) "$inodes_percent"
 note before "\"used_percent\":$used_percent,\"available_kib\":$left_kib,\"inodes_percent\":$inodes_percent"
@@ -343,6 +350,26 @@ files=(-xdev -type f -links 1)
 [ "$(id -u)" -eq 0 ] || files+=(-user "$(id -u)")
 is_linux || files+=(! -name $'*\n*')
 
+# Print the users that have processes whose open files cannot be seen: in a container root may not look at those of others.
+# Not root, whose first process may hide there from the same root, and whose files are most of what lies in these places.
+unseen_users() {
+  local process line
+  is_linux || return 0
+  for process in /proc/[0-9]*; do
+    if [ ! -e "$process/cwd" ]; then
+      line=''
+      { IFS= read -r -d '' line < "$process/stat"; } 2> /dev/null
+      case ${line##*) } in
+        '' | [ZX]*) ;;
+        *) stat -c %u -- "$process" 2> /dev/null ;;
+      esac
+    fi
+  done | awk '$1 != 0 && !seen[$1]++'
+}
+
+unseen=$(unseen_users)
+for user in $unseen; do files+=(! -user "$user"); done
+
 # Print inode, blocks of 512 bytes and path of each file that find matches below a directory.
 find_files() {
   local root=$1
@@ -369,8 +396,13 @@ survey() {
 
 # Print what is mounted below a directory, as patterns for find: -xdev alone enters a bind mount of the same filesystem.
 mounts_below() {
-  [ ! -r /proc/self/mountinfo ] ||
-    awk -v root="$1/" 'index($5, root) == 1 { gsub(/\\[0-7][0-7][0-7]|[*[]/, "?", $5); print $5 }' /proc/self/mountinfo
+  local real
+  # The kernel names no place by a link, and one may be above the directory.
+  real=$(cd -P -- "$1" && pwd -P)
+  [ ! -r /proc/self/mountinfo ] || awk -v real="${real:-$1}/" -v root="$1/" 'index($5, real) == 1 {
+    gsub(/\\[0-7][0-7][0-7]|[*[]/, "?", $5)
+    print root substr($5, length(real) + 1)
+  }' /proc/self/mountinfo
 }
 
 # Tell what a step did to the room on the filesystem, and note it: the KiB left before, the KiB freed, and members of
@@ -432,6 +464,9 @@ rotated=("${old[@]}" ! -path '*/log/audit/*' \( -name '*.gz' -o -name '*.xz' -o 
   -name '*.old' -o -name '*.[0-9]' -o -name '*.[0-9][0-9]' -o -name '*-20[0-9][0-9][01][0-9][0-3][0-9]' \))
 
 printf 'What is safe to remove, older than %s days:\n' "$days"
+if [ "$(id -u)" -eq 0 ] && [ -n "$unseen" ]; then
+  printf '  (nothing of the users with these ids, as what they have open cannot be seen: %s)\n' "$(printf '%s' "$unseen" | tr '\n' ' ')"
+fi
 if is_linux; then
   clean 'temporary files' /tmp "${temporary[@]}"
   clean 'temporary files' /var/tmp "${temporary[@]}"
@@ -483,10 +518,14 @@ clean_journal() {
 }
 
 # Containers that are stopped, networks and build caches that nothing uses, and images without a name, all of them made
-# that many days ago; never volumes.
+# that many days ago; never volumes. An engine may be one of another machine, by its settings.
 clean_containers() {
-  local engine=$1 root=$2
-  root=$(bounded "$engine" info --format "$root" 2> /dev/null) && [ -n "$root" ] || return 0
+  local engine=$1 name root
+  read -r name root < <(bounded "$engine" info --format "$2" 2> /dev/null) && [ -n "$root" ] || return 0
+  if [ "$name" != "$(uname -n)" ]; then
+    printf '  what %s reaches is the machine %s, and left alone\n' "$engine" "$(shown "$name")"
+    return 0
+  fi
   if [ "$(device_of "$root")" != "$device" ]; then
     printf '  what %s keeps is on another filesystem, and left alone\n' "$engine"
     return 0
@@ -504,8 +543,8 @@ clean_containers() {
 
 [ "$(id -u)" -ne 0 ] || clean_journal
 if [ "$containers" = true ]; then
-  clean_containers docker '{{.DockerRootDir}}'
-  clean_containers podman '{{.Store.GraphRoot}}'
+  clean_containers docker '{{.Name}} {{.DockerRootDir}}'
+  clean_containers podman '{{.Host.Hostname}} {{.Store.GraphRoot}}'
 fi
 
 if [ "$steps" -eq 0 ]; then
