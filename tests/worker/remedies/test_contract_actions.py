@@ -11,6 +11,7 @@ import pytest
 from tests.system.all_in_one import wait_until
 from tests.worker.remedies.bash import TEMPLATES, run_fix
 from tests.worker.remedies.machine import Machine
+from tests.worker.remedies.processes import with_files
 from worker.remedies.templates import BUILT_IN
 
 Parameters = dict[str, Any]
@@ -91,18 +92,42 @@ def test_a_plan_leaves_files_processes_and_services_as_they_were(
     assert seen(machine) == before
 
 
-@pytest.mark.parametrize("issue_type", ["cpu_high", "disk_full", "process_memory_high"])
+@pytest.mark.parametrize(
+    ("issue_type", "action"),
+    [
+        ("cpu_high", "renice"),
+        ("cpu_high", "terminate"),
+        ("disk_full", None),
+        ("memory_high", "terminate"),
+        ("memory_high", "drop_caches"),
+        ("process_memory_high", None),
+    ],
+)
 def test_all_that_is_done_is_said_and_logged(
-    tmp_path: Path, machine: Machine, trouble: Parameters, issue_type: str
+    tmp_path: Path, machine: Machine, trouble: Parameters, issue_type: str, action: str | None
 ) -> None:
-    logged = len(machine.logged())
-    run = run_fix(tmp_path, issue_type, "apply", inside=machine.inside, **trouble)
+    parameters, inside, logged = {**trouble}, machine.inside, len(machine.logged())
+    if action == "drop_caches":
+        parameters["drop_caches"] = True
+    elif action is not None:
+        parameters["action"] = action
+    if issue_type == "memory_high":
+        # Of so little memory any process holds enough, and so do caches.
+        (tmp_path / "meminfo").write_text("MemTotal: 20480 kB\nMemAvailable: 10240 kB\nCached: 8192 kB\n")
+        (tmp_path / "drop").touch()
+        files = {"/proc/meminfo": tmp_path / "meminfo", "/proc/sys/vm/drop_caches": tmp_path / "drop"}
+        inside = [*machine.inside, *with_files(files)]
+        if action == "terminate":
+            parameters |= {**a_hoarder(machine), "minimum_memory_percent": 1}
+    run = run_fix(tmp_path, issue_type, "apply", inside=inside, **parameters)
     assert (run.code, run.result["outcome"]) == (0, "done")
     actions = machine.logged()[logged:]
     answers = f"{issue_type} {TEMPLATES[issue_type].remedy.version} for event 17 on web-1: "
     assert len(actions) == len(run.result["changed"]) > 0
-    assert all(action.startswith(answers) for action in actions)
-    assert [line for line in run.said.splitlines() if line in {action.removeprefix(answers) for action in actions}]
+    assert all(line.startswith(answers) for line in actions)
+    assert {line.removeprefix(answers) for line in actions} <= {*run.said.splitlines()}
+    done = {"renice": "lowering the priority of", "terminate": "asking process", "drop_caches": "dropping clean caches"}
+    assert all(done.get(action or "", "") in line for line in actions)
 
 
 def test_where_there_is_no_log_that_is_said(tmp_path: Path, machine: Machine) -> None:
