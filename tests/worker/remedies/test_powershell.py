@@ -3,6 +3,7 @@
 They are judged by their syntax trees; ``test_powershell_run.py`` runs them where there is a PowerShell.
 """
 
+import json
 import re
 
 import pytest
@@ -109,9 +110,28 @@ def test_it_is_strict_and_ends_with_the_codes_of_the_contract(issue_type: str) -
 @each
 def test_it_ends_by_the_function_that_prints_the_result_and_by_nothing_else(issue_type: str) -> None:
     ends = [place.function for place in places(FIXES[issue_type]) if text_of(place.node).split(" ")[0] == "exit"]
-    assert set(ends) == {"Complete-Fix", "Exit-AfterStep"}
+    # What a policy restricts ends before there are functions.
+    assert set(ends) == {"", "Complete-Fix", "Exit-AfterStep"}
     tail = parts(FIXES[issue_type])["What every remedy ends with"]
     assert re.search(r"^try \{.*^catch \{.*^finally \{.*^\}\s*\Z", tail, re.MULTILINE | re.DOTALL)
+
+
+@each
+def test_where_the_language_is_restricted_it_says_so_in_the_form_of_the_contract_by_what_is_left_of_it(
+    issue_type: str,
+) -> None:
+    script = FIXES[issue_type].partition(MARKER)[2]
+    until = script.index("    exit 3\n")
+    nodes = [place.node for place in places(script) if place.node.start_byte < until]
+    assert {"type_literal", "invokation_expression"} & {node.type for node in nodes} == set()
+    used = {command.name for command in commands(script) if command.place.node.start_byte < until}
+    assert used == {"Test-Path", "Set-StrictMode", "Write-Output"}
+    last = script[script.rindex("Write-Output", 0, until) : until]
+    values = {"Remedy": issue_type, "Known": "plan", "Message": "why"}
+    line = "".join(text or values[name] for text, name in re.findall(r"'([^']*)'|\$(\w+)", last))
+    result = json.loads(line)
+    assert list(result) == ["remedy", "mode", "outcome", "exit_code", "message", "before", "after", "changed"]
+    assert (result["outcome"], result["exit_code"]) == ("refused", 3)
 
 
 def test_what_several_have_is_the_same_text_in_all_of_them() -> None:

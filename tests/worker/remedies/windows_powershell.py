@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, frozenset[str]] = {
     "Start-Sleep": frozenset({"Seconds", "Milliseconds"}),
     "Test-Path": frozenset({"Path"}),
     "Where-Object": frozenset({"FilterScript"}),
+    "Write-Output": frozenset({"InputObject"}),
 }
 """Those that only look, with the parameters that are used of them."""
 
@@ -98,6 +99,8 @@ MEMBERS: Mapping[str, frozenset[str]] = {
     "System.IO.Stream": frozenset({"Dispose"}),
     "System.IO.TextWriter": frozenset({"WriteLine"}),
     "System.Management.Automation.ApplicationInfo": frozenset({"Path"}),
+    "System.Management.Automation.EngineIntrinsics": frozenset({"SessionState"}),
+    "System.Management.Automation.SessionState": frozenset({"LanguageMode"}),
     "System.Management.Automation.ErrorRecord": frozenset({"Exception", "FullyQualifiedErrorId"}),
     "System.OperatingSystem": frozenset({"Platform"}),
     "System.Security.Principal.WindowsPrincipal": frozenset({"IsInRole"}),
@@ -172,7 +175,10 @@ CHANGES = frozenset(
 """Members that change the machine when they are called or assigned."""
 
 AUTOMATIC = frozenset(
-    {"_", "args", "null", "true", "false", "PID", "LASTEXITCODE", "PSCommandPath", "ErrorActionPreference"}
+    {
+        *("_", "args", "null", "true", "false", "PID", "LASTEXITCODE", "PSCommandPath", "ErrorActionPreference"),
+        "ExecutionContext",
+    }
 )
 """Variables that PowerShell has by itself."""
 

@@ -25,6 +25,17 @@ if (-not (Test-Path -Path 'Variable:FM_DIRECTORY_BYTES')) { $FM_DIRECTORY_BYTES 
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
+# A policy may let scripts only use what PowerShell has itself, so that neither a type nor a method is at hand.
+if ("$($ExecutionContext.SessionState.LanguageMode)" -ne 'FullLanguage') {
+    $Message = 'a policy restricts the language of scripts here, and this one needs all of it'
+    $Known = ''
+    if (@('plan', 'apply', 'verify') -contains $Mode) { $Known = $Mode }
+    Write-Output -InputObject $Message
+    Write-Output -InputObject ('{"remedy":"' + $Remedy + '","mode":"' + $Known + '","outcome":"refused","exit_code":3,"message":"' +
+        $Message + '","before":{},"after":{},"changed":[]}')
+    exit 3
+}
+
 if (-not (Test-Path -Path 'Variable:FM_VERSION')) { $FM_VERSION = '' }
 if (-not (Test-Path -Path 'Variable:FM_EVENT')) { $FM_EVENT = '' }
 if (-not (Test-Path -Path 'Variable:FM_HOST')) { $FM_HOST = '' }
@@ -373,7 +384,16 @@ function Get-Engines {
         $Engine = Get-Command -Name $Name -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
         if ($null -eq $Engine) { continue }
         & $Engine.Path info 2>&1 | Out-Null
-        if ($LASTEXITCODE -eq 0) { $Engine.Path }
+        if ($LASTEXITCODE -ne 0) { continue }
+        # By its settings it may reach the one of another machine.
+        if ($Name -eq 'docker') {
+            $At = "$(& $Engine.Path context inspect --format '{{.Endpoints.docker.Host}}' 2>&1)"
+            if ($LASTEXITCODE -ne 0 -or -not $At.StartsWith('npipe:')) {
+                Write-Line "  what docker reaches may be another machine, and is left alone: $(ConvertTo-Shown $At)"
+                continue
+            }
+        }
+        $Engine.Path
     }
 }
 

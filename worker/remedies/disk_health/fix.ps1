@@ -20,6 +20,17 @@ if (-not (Test-Path -Path 'Variable:FM_DISK')) { $FM_DISK = '' }
 Set-StrictMode -Version 2
 $ErrorActionPreference = 'Stop'
 
+# A policy may let scripts only use what PowerShell has itself, so that neither a type nor a method is at hand.
+if ("$($ExecutionContext.SessionState.LanguageMode)" -ne 'FullLanguage') {
+    $Message = 'a policy restricts the language of scripts here, and this one needs all of it'
+    $Known = ''
+    if (@('plan', 'apply', 'verify') -contains $Mode) { $Known = $Mode }
+    Write-Output -InputObject $Message
+    Write-Output -InputObject ('{"remedy":"' + $Remedy + '","mode":"' + $Known + '","outcome":"refused","exit_code":3,"message":"' +
+        $Message + '","before":{},"after":{},"changed":[]}')
+    exit 3
+}
+
 if (-not (Test-Path -Path 'Variable:FM_VERSION')) { $FM_VERSION = '' }
 if (-not (Test-Path -Path 'Variable:FM_EVENT')) { $FM_EVENT = '' }
 if (-not (Test-Path -Path 'Variable:FM_HOST')) { $FM_HOST = '' }
