@@ -257,6 +257,24 @@ def test_where_it_cannot_be_seen_what_a_user_has_open_his_files_stay(
     assert "what they have open cannot be seen: 65534)" in run.said
 
 
+def test_nothing_is_removed_where_it_cannot_be_told_in_time_what_is_open(
+    tmp_path: Path, mount: Path, as_log: Sequence[str]
+) -> None:
+    programs, kept = tmp_path / "programs", write(mount / "app.log.1")
+    write(programs / "timeout", b'#!/bin/sh\ncase $2 in find) exit 124 ;; esac\nshift\nexec "$@"\n').chmod(0o755)
+    inside = [*as_log, *seen_as("/usr/local/sbin", programs)]
+    run = run_fix(tmp_path, "disk_full", "apply", inside=inside, mount="/var/log")
+    assert (run.code, kept.exists()) == (1, True)
+    assert "could not be told" in run.result["message"]
+
+
+def test_a_mount_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "programs" / "timeout", b"#!/bin/sh\nexit 124\n").chmod(0o755)
+    inside = seen_as("/usr/local/sbin", tmp_path / "programs")
+    run = run_fix(tmp_path, "disk_full", "plan", inside=inside, mount="/mnt")
+    assert (run.code, run.result["message"]) == (1, "mount: /mnt does not answer")
+
+
 def test_what_is_bound_below_a_place_is_left_alone_though_a_link_leads_to_the_place(tmp_path: Path) -> None:
     with ext4(tmp_path / "image", tmp_path / "var", 4) as var:
         gone, kept = write(var / "real" / "coredump" / "core"), write(var / "kept" / "core")

@@ -306,14 +306,18 @@ files_in_use() {
     return
   fi
   {
-    find /proc/[0-9]*/fd -maxdepth 1 -type l -exec stat -L -c '%d %i %h %b %n' -- {} +
+    bounded find /proc/[0-9]*/fd -maxdepth 1 -type l -exec stat -L -c '%d %i %h %b %n' -- {} +
+    case $? in 124 | 137 | 143) printf '%s unknown 0 0 0\n' "$device" ;; esac
     { cat /sys/block/loop*/loop/backing_file; awk '$2 == "file" { print $1 }' /proc/swaps; } |
-      while IFS= read -r file; do stat -c '%d %i 1 0 kernel' -- "$file"; done
+      while IFS= read -r file; do bounded stat -c '%d %i 1 0 kernel' -- "$file"; done
   } 2> /dev/null | awk -v device="$device" '$1 == device { split($5, part, "/"); print $2, $3, $4, part[3] }'
   cat /proc/[0-9]*/maps 2> /dev/null | awk -v device="$(mapped_device 2> /dev/null)" '$4 == device && !seen[$5]++ { print $5, 1, 0, 0 }'
 }
 
 in_use=$(files_in_use)
+case $in_use in
+  *unknown*) finish 1 failed "what is in use could not be told in $most_seconds s, so nothing is removed: does a filesystem not answer?" ;;
+esac
 
 # Tell which processes hold room by files that were removed while they had them open: no listing shows those.
 tell_held() {
@@ -355,15 +359,17 @@ is_linux || files+=(! -name $'*\n*')
 unseen_users() {
   local process line
   is_linux || return 0
-  for process in /proc/[0-9]*; do
-    if [ ! -e "$process/cwd" ]; then
-      line=''
-      { IFS= read -r -d '' line < "$process/stat"; } 2> /dev/null
-      case ${line##*) } in
-        '' | [ZX]*) ;;
-        *) stat -c %u -- "$process" 2> /dev/null ;;
-      esac
-    fi
+  # Who may not read this link may not see what is open either; processes that have ended have none.
+  find /proc/[0-9]*/cwd -maxdepth 0 -printf '%l %p\n' 2> /dev/null | while IFS= read -r process; do
+    process=${process#' /proc/'}
+    process=${process%/cwd}
+    case $process in '' | *[!0-9]*) continue ;; esac
+    line=''
+    { IFS= read -r -d '' line < "/proc/$process/stat"; } 2> /dev/null
+    case ${line##*) } in
+      '' | [ZX]*) ;;
+      *) stat -c %u "/proc/$process" 2> /dev/null ;;
+    esac
   done | awk '$1 != 0 && !seen[$1]++'
 }
 
