@@ -268,6 +268,14 @@ def test_nothing_is_removed_where_it_cannot_be_told_in_time_what_is_open(
     assert "could not be told" in run.result["message"]
 
 
+def test_a_file_of_terabytes_is_told_in_full(tmp_path: Path, mount: Path, as_log: Sequence[str]) -> None:
+    code = b"#!/bin/sh\ncase $* in '/var/log '*%p*) printf '5 8589934592 /var/log/a.gz\\0' ;; esac\n"
+    write(tmp_path / "programs" / "find", code).chmod(0o755)
+    inside = [*as_log, *seen_as("/usr/local/sbin", tmp_path / "programs")]
+    plan = run_fix(tmp_path, "disk_full", "plan", inside=inside, mount="/var/log")
+    assert "   4194304  /var/log/a.gz\n" in plan.said
+
+
 def test_a_mount_that_does_not_answer_is_named(tmp_path: Path) -> None:
     write(tmp_path / "programs" / "timeout", b"#!/bin/sh\nexit 124\n").chmod(0o755)
     inside = seen_as("/usr/local/sbin", tmp_path / "programs")

@@ -241,6 +241,19 @@ def test_processes_that_others_depend_on_are_refused(
         assert one.poll() is None
 
 
+@pytest.mark.parametrize("issue_type", ["cpu_high", "memory_high", "process_memory_high", "disk_health"])
+def test_without_proc_nothing_is_called_well(tmp_path: Path, issue_type: str) -> None:
+    inside = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode != 0:
+        pytest.skip("mounts of one's own cannot be had here, as in a container or without root")
+    run = run_fix(tmp_path, issue_type, "verify", inside=inside, **HARMLESS.get(issue_type, {}))
+    if issue_type == "disk_health":
+        assert "what is mounted" in run.result["before"]["unseen"]
+        assert "none is read-only" not in run.said
+    else:
+        assert (run.code, run.result["message"].startswith("/proc is needed")) == (1, True)
+
+
 @ends_processes
 def test_a_program_that_was_updated_since_it_started_is_known_all_the_same(
     tmp_path: Path, issue_type: str, more: dict[str, Any]

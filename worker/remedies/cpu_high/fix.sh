@@ -169,6 +169,9 @@ ticks_per_second=$(getconf CLK_TCK 2> /dev/null || echo 100)
 for tool in awk grep sort xargs; do
   command -v "$tool" > /dev/null || finish 1 failed "$tool is needed, and is not to be found in $PATH"
 done
+if is_linux && [ ! -r /proc/stat ]; then
+  finish 1 failed '/proc is needed to look at processes, and is not mounted here'
+fi
 
 # Set fields to those of a process behind its name in /proc/PID/stat: state first, then parent, and so on. Fails when it
 # is gone. The name may hold anything, brackets and line breaks too; what is behind it are numbers and one letter.

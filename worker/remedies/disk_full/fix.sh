@@ -229,7 +229,10 @@ keep_biggest='
     kibs[i + 1] = kib
     names[i + 1] = name
   }
-  function print_biggest(before, i) { for (i = 1; i <= most && names[i] != ""; i++) print before kibs[i], names[i] }'
+  function print_biggest(before, i) {
+    # Not every awk prints a large number in full.
+    for (i = 1; i <= most && names[i] != ""; i++) printf "%s%.0f %s\n", before, kibs[i], names[i]
+  }'
 
 # Print the biggest files and directories below a directory as KiB and path: how many, and the directory.
 biggest() {

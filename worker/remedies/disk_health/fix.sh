@@ -186,7 +186,7 @@ not_seen() {
 # Print device, place, type and options of what is mounted; blanks in a place are \040, as in /etc/fstab.
 mounts() {
   if is_linux; then
-    cut -d ' ' -f 1-4 /proc/self/mounts
+    cut -d ' ' -f 1-4 /proc/self/mounts 2> /dev/null
   else
     mount | sed -n 's|^\(/dev/[^ ]*\) on \(/[^ ]*\) (\([a-z]*\), \(.*\))$|\1 \2 \3 \4|p' | sed 's/read-only/ro/; s/, /,/g'
   fi
@@ -389,7 +389,11 @@ while read -r device place type options; do
   esac
   looked_at="$looked_at$device$line"
 done < <(mounts)
-[ "$problems" -ne "$before_these" ] || printf '  none is read-only that should not be, and none counts errors\n'
+if [ -z "$(mounts)" ]; then
+  not_seen 'what is mounted' 'the system does not tell'
+elif [ "$problems" -eq "$before_these" ]; then
+  printf '  none is read-only that should not be, and none counts errors\n'
+fi
 
 # Print the kernel's log since the boot, where this user may read it.
 kernel_log() {
