@@ -371,6 +371,7 @@ function Get-OwnService($One) {
 # Restart a service, and note what it was done for. Returns whether its old process is gone and it runs.
 function Invoke-ApplyRestart([string]$Name, $One, [int]$Grace) {
     $Id = [int]$One.ProcessId
+    if ($null -eq (Open-Process $Id (Get-Started $One))) { return $false }
     Write-Action "restarting service $Name, which process $Id ($($One.Name)) runs"
     [void]$Changed.Add([ordered]@{ pid = $Id; name = (ConvertTo-Shown $One.Name); action = 'restart'; service = $Name })
     $Patience = [TimeSpan]::FromSeconds($Grace)
