@@ -32,6 +32,13 @@ def ext4(image: Path, folder: Path, mebibytes: int = 32) -> Iterator[Path]:
 
 
 @contextmanager
+def overlay(folder: Path, options: str) -> Iterator[Path]:
+    """Mount layers of folders on a folder until the block ends; skip the test where nothing can be mounted."""
+    with _mounted(folder, "-t", "overlay", "-o", options, "fleetmedic-test"):
+        yield folder
+
+
+@contextmanager
 def bound(source: Path, folder: Path) -> Iterator[Path]:
     """Show a folder at another place too until the block ends."""
     with _mounted(folder, "--bind", str(source)):

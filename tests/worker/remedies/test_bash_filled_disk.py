@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.worker.remedies.bash import TEMPLATES, render_fix, run_fix
-from tests.worker.remedies.filesystems import bound, ext4, public_folder, seen_as, tmpfs
+from tests.worker.remedies.filesystems import bound, ext4, overlay, public_folder, seen_as, tmpfs
 
 MEBIBYTE = b"x" * 1024 * 1024
 OLD = time.time() - 30 * 86400
@@ -269,11 +269,24 @@ def test_nothing_is_removed_where_it_cannot_be_told_in_time_what_is_open(
 
 
 def test_a_file_of_terabytes_is_told_in_full(tmp_path: Path, mount: Path, as_log: Sequence[str]) -> None:
-    code = b"#!/bin/sh\ncase $* in '/var/log '*%p*) printf '5 8589934592 /var/log/a.gz\\0' ;; esac\n"
+    code = b"#!/bin/sh\ncase $* in '/var/log '*%p*) printf '5:5 8589934592 /var/log/a.gz\\0' ;; esac\n"
     write(tmp_path / "programs" / "find", code).chmod(0o755)
     inside = [*as_log, *seen_as("/usr/local/sbin", tmp_path / "programs")]
     plan = run_fix(tmp_path, "disk_full", "plan", inside=inside, mount="/var/log")
     assert "   4194304  /var/log/a.gz\n" in plan.said
+
+
+def test_what_is_open_stays_in_an_overlay_of_several_filesystems_too(tmp_path: Path, mount: Path) -> None:
+    with tmpfs(tmp_path / "lower") as lower:
+        write(lower / "open.log.1")
+        write(lower / "closed.log.1")
+        for name in ("upper", "work"):
+            (mount / name).mkdir()
+        with overlay(tmp_path / "overlay", f"lowerdir={lower},upperdir={mount}/upper,workdir={mount}/work") as folder:
+            with (folder / "open.log.1").open("rb"):
+                run = run_fix(tmp_path, "disk_full", "apply", inside=seen_as("/var/log", folder), mount="/var/log")
+            left = [path.name for path in folder.iterdir()]
+    assert (run.code, left) == (0, ["open.log.1"])
 
 
 def test_a_mount_that_does_not_answer_is_named(tmp_path: Path) -> None:

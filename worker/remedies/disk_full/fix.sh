@@ -299,13 +299,14 @@ mapped_device() {
     /proc/self/fdinfo/3 /proc/self/mountinfo 3< "$mount"
 }
 
-# Print inode, hard links, blocks of 512 bytes and pid of each file of the filesystem that is in use, as far as this
-# user may see it: open or mapped by a process, or by the kernel as a loop device or for swap.
+# Print DEVICE:INODE, hard links, blocks of 512 bytes and pid of each file that is in use, as far as this user may see it:
+# open or, of this filesystem, mapped by a process, or by the kernel as a loop device or for swap. Of an overlay files
+# have other devices than it has itself.
 files_in_use() {
   local file
   if ! is_linux; then
-    lsof -F Di 2> /dev/null | awk -v device="$(printf 'D0x%x' "$device")" '
-      /^f/ { here = 0 } /^D/ { here = $0 == device } /^i/ && here { print substr($0, 2), 1, 0, 0 }'
+    lsof -F Di 2> /dev/null | awk -v number="$device" -v device="$(printf 'D0x%x' "$device")" '
+      /^f/ { here = 0 } /^D/ { here = $0 == device } /^i/ && here { print number ":" substr($0, 2), 1, 0, 0 }'
     return
   fi
   {
@@ -313,8 +314,9 @@ files_in_use() {
     case $? in 124 | 137 | 143) printf '%s unknown 0 0 0\n' "$device" ;; esac
     { cat /sys/block/loop*/loop/backing_file; awk '$2 == "file" { print $1 }' /proc/swaps; } |
       while IFS= read -r file; do bounded stat -c '%d %i 1 0 kernel' -- "$file"; done
-  } 2> /dev/null | awk -v device="$device" '$1 == device { split($5, part, "/"); print $2, $3, $4, part[3] }'
-  cat /proc/[0-9]*/maps 2> /dev/null | awk -v device="$(mapped_device 2> /dev/null)" '$4 == device && !seen[$5]++ { print $5, 1, 0, 0 }'
+  } 2> /dev/null | awk '{ split($5, part, "/"); print $1 ":" $2, $3, $4, part[3] }'
+  cat /proc/[0-9]*/maps 2> /dev/null | awk -v number="$device" -v device="$(mapped_device 2> /dev/null)" '
+    $4 == device && !seen[$5]++ { print number ":" $5, 1, 0, 0 }'
 }
 
 in_use=$(files_in_use)
@@ -328,8 +330,8 @@ tell_held() {
   while read -r kib pid; do
     printf '  %8s  by %s (pid %s): they go when it ends or opens its files anew\n' $((kib / 1024)) \
       "$(shown "$(cat "/proc/$pid/comm" 2> /dev/null)")" "$pid"
-  done < <(printf '%s\n' "$in_use" | awk -v most=5 "$keep_biggest"'
-    $2 == 0 && $4 && !seen[$1]++ { kib[$4] += $3 / 2 }
+  done < <(printf '%s\n' "$in_use" | awk -v most=5 -v device="$device:" "$keep_biggest"'
+    $2 == 0 && $4 && index($1, device) == 1 && !seen[$1]++ { kib[$4] += $3 / 2 }
     END { for (pid in kib) if (kib[pid] >= 1024) keep(int(kib[pid]), pid); print_biggest("") }')
 }
 
@@ -379,18 +381,18 @@ unseen_users() {
 unseen=$(unseen_users)
 for user in $unseen; do files+=(! -user "$user"); done
 
-# Print inode, blocks of 512 bytes and path of each file that find matches below a directory.
+# Print DEVICE:INODE, blocks of 512 bytes and path of each file that find matches below a directory.
 find_files() {
   local root=$1
   shift
   if is_linux; then
-    find "$root" "${files[@]}" "$@" -printf '%i %b %p\0' 2> /dev/null | tr '\0\n' '\n?'
+    find "$root" "${files[@]}" "$@" -printf '%D:%i %b %p\0' 2> /dev/null | tr '\0\n' '\n?'
   else
-    find "$root" "${files[@]}" "$@" -exec stat -f '%i %b %N' {} + 2> /dev/null
+    find "$root" "${files[@]}" "$@" -exec stat -f '%d:%i %b %N' {} + 2> /dev/null
   fi
 }
 
-# Print, of the files that find matches, "open" and inode of each that is in use; then of the others "sum", their count
+# Print, of the files that find matches, "open" and DEVICE:INODE of each that is in use; then of the others "sum", their count
 # and KiB; then "big", KiB and path of the biggest.
 survey() {
   {
@@ -399,7 +401,7 @@ survey() {
   } | awk -v most=3 "$keep_biggest"'
     !listed { if ($1 == "end") listed = 1; else used[$1] = 1; next }
     $1 in used { print "open", $1; next }
-    { count++; blocks += $2; kib = int($2 / 2); sub(/^[0-9]+ [0-9]+ /, ""); keep(kib, $0) }
+    { count++; blocks += $2; kib = int($2 / 2); sub(/^[0-9:]+ [0-9]+ /, ""); keep(kib, $0) }
     END { printf "sum %d %.0f\n", count, int(blocks / 2); print_biggest("big ") }'
 }
 
@@ -436,7 +438,7 @@ clean() {
     case $kind in
       open)
         open=$((open + 1))
-        set -- "$@" ! -inum "$first"
+        set -- "$@" ! -inum "${first#*:}"
         ;;
       sum) count=$first kib=$rest ;;
       *) largest[${#largest[@]}]="$first $rest" ;;
