@@ -81,6 +81,12 @@ SMART: list[tuple[int, str, str, list[str]]] = [
     (32 + 64, PASSED, "healthy", []),
     (128, PASSED, "healthy", ["it failed a test of itself"]),
     (0, f"{PASSED}\n{attribute('Current_Pending_Sector', '8')}", "healthy", ["8 sectors of it cannot be read"]),
+    (
+        0,
+        f"{PASSED}\n{attribute('Current_Pending_Sector', '4294967296')}",
+        "healthy",
+        ["4294967296 sectors of it cannot be read"],
+    ),
     (0, f"{PASSED}\n{attribute('Current_Pending_Sector', '0')}", "healthy", []),
     (0, f"{PASSED}\n{attribute('Reallocated_Sector_Ct', '12')}", "healthy", []),
     (2, "Device is in STANDBY mode, exit(2)", "unknown", []),

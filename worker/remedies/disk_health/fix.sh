@@ -291,12 +291,12 @@ smart_of() {
   if [ "$health" != unknown ]; then
     printf '%s\n' "$answer" | awk '
       $2 ~ /^(Reallocated_Sector_Ct|Reported_Uncorrect|Current_Pending_Sector|Offline_Uncorrectable|UDMA_CRC_Error_Count)$/ &&
-        $10 + 0 > 0 { print "    " $2 ": " $10 + 0 }
+        $10 + 0 > 0 { printf "    %s: %.0f\n", $2, $10 }
       /^(Critical Warning|Available Spare|Percentage Used|Media and Data Integrity Errors): *[0-9]/ {
         gsub(/[^ -~]/, "?")
         print "    " $0
       }'
-    unreadable=$(printf '%s\n' "$answer" | awk '$2 == "Current_Pending_Sector" { print int($10); exit }')
+    unreadable=$(printf '%s\n' "$answer" | awk '$2 == "Current_Pending_Sector" { printf "%.0f", $10; exit }')
     [ "${unreadable:-0}" -eq 0 ] || problem "$device" "$unreadable sectors of it cannot be read: copy what matters off it"
     [ $((code & 128)) -eq 0 ] || problem "$device" 'it failed a test of itself: copy what matters off it'
     [ $((code & 64)) -eq 0 ] || printf '    it has errors in its own log: smartctl --log=error shows them\n'
