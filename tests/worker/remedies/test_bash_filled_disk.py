@@ -172,14 +172,20 @@ def test_the_oldest_of_a_large_journal_goes(tmp_path: Path) -> None:
             write(folder / f"system@{'a' * 32}-{number:016x}-{number:016x}.journal", MEBIBYTE * 8)
             for number in range(1, 5)
         ]
+        elsewhere = tmp_path / "run" / "log" / "journal" / folder.name
+        elsewhere.mkdir(parents=True)
+        for file in archived:
+            shutil.copy(file, elsewhere)
         parameters = {"mount": "/var/log", "journal_keep_mebibytes": 16}
-        plan = run_fix(tmp_path, "disk_full", "plan", inside=seen_as("/var/log", mount), **parameters)
+        inside = [*seen_as("/var/log", mount), *seen_as("/run", tmp_path / "run")]
+        plan = run_fix(tmp_path, "disk_full", "plan", inside=inside, **parameters)
         planned = [file.exists() for file in archived]
-        run = run_fix(tmp_path, "disk_full", "apply", inside=seen_as("/var/log", mount), **parameters)
+        run = run_fix(tmp_path, "disk_full", "apply", inside=inside, **parameters)
         left = [file.exists() for file in archived]
     assert "at most 16 of its 32 MiB" in plan.said
     assert planned == [True, True, True, True]
     assert left == [False, False, True, True]
+    assert len([*elsewhere.iterdir()]) == 4
     assert (run.code, run.result["changed"][0]["freed_kib"]) == (0, 16 * 1024)
 
 

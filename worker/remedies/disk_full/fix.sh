@@ -520,12 +520,16 @@ run_cleaner() {
 }
 
 clean_journal() {
-  local journal=/var/log/journal kib
+  local journal kib
+  # Without its folder journalctl would take to the one below /run too, and the size is to be that of what it vacuums.
+  journal=$(cat /etc/machine-id 2> /dev/null)
+  case $journal in '' | *[!0-9a-f]*) return 0 ;; esac
+  journal=/var/log/journal/$journal
   [ -d "$journal" ] && [ "$(device_of "$journal")" = "$device" ] && command -v journalctl > /dev/null 2>&1 || return 0
   kib=$(du -s -x -k -- "$journal" 2> /dev/null | awk '{ print $1 }')
   [ $((${kib:-0} / 1024)) -gt "$journal_mebibytes" ] || return 0
   run_cleaner "the oldest of the journal: at most $((kib / 1024 - journal_mebibytes)) of its $((kib / 1024)) MiB" \
-    journalctl "--vacuum-size=${journal_mebibytes}M"
+    journalctl "--directory=$journal" "--vacuum-size=${journal_mebibytes}M"
 }
 
 # Containers that are stopped, networks and build caches that nothing uses, and images without a name, all of them made
