@@ -296,7 +296,7 @@ def test_what_is_open_stays_in_an_overlay_of_several_filesystems_too(tmp_path: P
 
 
 def test_a_mount_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    write(tmp_path / "programs" / "timeout", b"#!/bin/sh\nexit 124\n").chmod(0o755)
+    write(tmp_path / "programs" / "timeout", b"#!/bin/sh\nexit 143\n").chmod(0o755)
     inside = seen_as("/usr/local/sbin", tmp_path / "programs")
     run = run_fix(tmp_path, "disk_full", "plan", inside=inside, mount="/mnt")
     assert (run.code, run.result["message"]) == (1, "mount: /mnt does not answer")

@@ -189,7 +189,7 @@ bounded() {
 bounded test -d "$mount"
 case $? in
   0) ;;
-  124) finish 1 failed "mount: $mount does not answer" ;;
+  124 | 137 | 143) finish 1 failed "mount: $mount does not answer" ;;
   *) finish 2 usage "mount: there is no directory $mount" ;;
 esac
 [ ! -L "$mount" ] || finish 3 refused "mount: $mount is a link: name what it points to"
