@@ -6,10 +6,12 @@ right that are computed bit by bit, and whose snapshots come late.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from store.packed import matrix
 
 FIVE_MINUTES, HOUR = 300, 3600
 
@@ -174,14 +176,14 @@ def unpack(rows: Sequence[Stored], metrics: int) -> Aggregates:
 
     Rows of an older catalogue have fewer, which are then missing, those of a newer one more.
     """
-    values = _matrix([row.aggregates for row in rows], "<f4", 3, metrics, np.nan)
+    values = matrix([row.aggregates for row in rows], "<f4", 3, metrics, np.nan)
     average, least, most = values[:, 0], values[:, 1], values[:, 2]
     snapshots = np.array([row.snapshots for row in rows], np.int64)
     present = ~np.isnan(average)
     count = np.where(present, snapshots[:, None], 0).astype(np.int32)
     counted = [place for place, row in enumerate(rows) if row.counts is not None]
     if counted:
-        count[counted] = _matrix([rows[place].counts or b"" for place in counted], "<i4", 1, metrics, 0)[:, 0]
+        count[counted] = matrix([rows[place].counts or b"" for place in counted], "<i4", 1, metrics, 0)[:, 0]
     return Aggregates(
         np.array([row.host_id for row in rows], np.int64),
         np.array([row.start_at for row in rows], np.float64),
@@ -191,17 +193,3 @@ def unpack(rows: Sequence[Stored], metrics: int) -> Aggregates:
         least,
         most,
     )
-
-
-def _matrix(packed: Sequence[bytes], kind: str, vectors: int, metrics: int, missing: float) -> NDArray[Any]:
-    """Return (n, vectors, metrics) of packed vectors, each cut or filled up to this many metrics."""
-    matrix = np.full((len(packed), vectors, metrics), missing, np.dtype(kind).newbyteorder("="))
-    by_length: dict[int, list[int]] = {}
-    for place, one in enumerate(packed):
-        by_length.setdefault(len(one), []).append(place)
-    for length, places in by_length.items():
-        held = length // (4 * vectors)
-        shared = min(held, metrics)
-        block = np.frombuffer(b"".join(packed[place] for place in places), kind).reshape(len(places), vectors, held)
-        matrix[places, :, :shared] = block[:, :, :shared]
-    return matrix

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
-from store import events, explanations, filesystems, rollups
+from store import events, explanations, filesystems, rollups, snapshots
 from store.aggregates import HOUR, Aggregates
-from store.engine import driver_cursor
 from store.events import Event
 from store.explanations import Views
 from store.filesystems import History
 from store.metrics import DEFAULT_INTERVAL_SECONDS
 from store.schema import host_state, hosts, tags
-from wire.metrics import INDEX, NAMES
+from wire.metrics import INDEX
 
 Floats = NDArray[np.float64]
 
@@ -27,8 +26,6 @@ MOST_PEERS = 50
 _HALF_DAY = 43_200
 _WEEK = 604_800
 _MOST_EVENTS = 200
-# No snapshot was taken later than this after it was received: worker.clocks.
-_CLOCK_TOLERANCE_SECONDS = 10.0
 
 
 class Means(NamedTuple):
@@ -91,7 +88,9 @@ def read(
     until = taken_at if taken_at is not None and taken_at < now - range_seconds else now
     recent = max(recent_seconds, math.ceil(2 * interval))
     places = [INDEX[name] for name in names]
-    at, values = _snapshots(connection, host_id, names, until - range_seconds, until)
+    # The moment itself included, at which the last snapshot may have been taken.
+    at, taken = snapshots.of_host(connection, host_id, names, until - range_seconds, math.nextafter(until, math.inf))
+    values = taken.astype(np.float64)
     is_recent = at >= min(until - recent, at.max(initial=0.0))
     fives = rollups.read_hosts(connection, "rollups_5m", [host_id], until - _HALF_DAY, until)
     hours = rollups.read_hosts(connection, "rollups_1h", [host_id], until - _WEEK, until)
@@ -109,23 +108,6 @@ def read(
         filesystems=filesystems.history(connection, host_id),
         events=events.page(connection, events.EventFilter(host_id=host_id, state="open"), limit=_MOST_EVENTS),
     )
-
-
-def _snapshots(
-    connection: Connection, host_id: int, names: Sequence[str], start: float, end: float
-) -> tuple[Floats, Floats]:
-    """Return when a host's snapshots of a span were taken (n), and their metrics (n, metrics), NaN for missing."""
-    assert set(names) <= set(NAMES)
-    mark = "%b" if connection.dialect.name == "postgresql" else "?"
-    query = f"""
-        SELECT taken_at, {", ".join(names)} FROM snapshots
-        WHERE host_id = {mark} AND taken_at >= {mark} AND taken_at <= {mark} AND received_at >= {mark}
-        ORDER BY taken_at"""  # noqa: S608 - names of our own
-    given = (host_id, start, end, start - _CLOCK_TOLERANCE_SECONDS)
-    with driver_cursor(connection) as cursor:
-        rows = cursor.execute(query, given).fetchall()
-    read = np.array([tuple(row) for row in rows], np.float64).reshape(len(rows), 1 + len(names))
-    return read[:, 0], read[:, 1:]
 
 
 def _mean(values: Floats) -> Floats:

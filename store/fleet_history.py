@@ -11,7 +11,8 @@ from sqlalchemy import Connection, and_, case, func, literal_column, select
 from store import rollups
 from store.aggregates import FIVE_MINUTES
 from store.hosts import HostName
-from store.schema import events, host_state, hosts, snapshots
+from store.schema import events, host_state, hosts
+from store.snapshots import latest
 from wire.metrics import INDEX
 
 _BUCKETS = 3
@@ -66,9 +67,9 @@ def read(connection: Connection, names: Sequence[str], now: float, heard_since: 
     np.divide(total, count, out=whole, where=count > 0)
     for first in range(0, int(is_missing.sum()), _IDS_AT_ONCE):
         some = np.flatnonzero(is_missing)[first : first + _IDS_AT_ONCE]
-        latest = _latest(connection, ids[some].tolist(), names)
+        newest = latest(connection, ids[some].tolist(), names)
         for place in some.tolist():
-            whole[place] = recent[place] = latest.get(int(ids[place]), np.nan)
+            whole[place] = recent[place] = newest.get(int(ids[place]), np.nan)
     return FleetHistory(connection.scalar(monitored) or 0, ids, whole, recent, severity)
 
 
@@ -103,15 +104,3 @@ def _ids(connection: Connection, heard_since: float, severity: Mapping[int, str]
         chosen = {*connection.scalars(heard.where(host_state.c.host_id.in_(troubled)))}
         ids = sorted([*chosen, *(one for one in ids if one not in chosen)][:most])
     return np.array(ids, np.int64)
-
-
-def _latest(connection: Connection, host_ids: Sequence[int], names: Sequence[str]) -> dict[int, NDArray[np.float64]]:
-    """Return the metrics of the last snapshot of hosts, by id."""
-    is_last = and_(host_state.c.host_id == snapshots.c.host_id, host_state.c.taken_at == snapshots.c.taken_at)
-    query = (
-        select(snapshots.c.host_id, *(snapshots.c[name] for name in names))
-        .join(host_state, is_last)
-        .where(host_state.c.host_id.in_(host_ids))
-        .order_by(snapshots.c.incarnation, snapshots.c.sequence)
-    )
-    return {host_id: np.array(values, np.float64) for host_id, *values in connection.execute(query)}

@@ -3,6 +3,7 @@
 A host's health follows from its open events, in SQL, so that one definition serves pages, filters and counts.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from sqlalchemy import (
     select,
 )
 
-from store.schema import events, host_details, host_state, hosts, snapshots, tags
+from store.schema import events, host_details, host_state, hosts, tags
+from store.snapshots import latest
 from wire.metrics import NAMES
 
 Health = Literal["healthy", "warning", "critical", "unknown"]
@@ -235,17 +237,8 @@ def _tags(connection: Connection, ids: Sequence[int]) -> dict[int, list[str]]:
 
 
 def _latest_metrics(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, float | None]]:
-    """Return the core metrics of the last snapshot of each host that has one.
-
-    Two snapshots of a host can bear the same time (its clock was corrected): the later one in its order wins.
-    """
-    query = (
-        select(snapshots.c.host_id, *(snapshots.c[name] for name in NAMES))
-        .join(
-            host_state,
-            and_(host_state.c.host_id == snapshots.c.host_id, host_state.c.taken_at == snapshots.c.taken_at),
-        )
-        .where(host_state.c.host_id.in_(ids))
-        .order_by(snapshots.c.incarnation, snapshots.c.sequence)
-    )
-    return {host_id: dict(zip(NAMES, values, strict=True)) for host_id, *values in connection.execute(query)}
+    """Return the core metrics of the last snapshot of each host that has one."""
+    return {
+        host_id: {name: None if math.isnan(value) else value for name, value in zip(NAMES, values, strict=True)}
+        for host_id, values in ((host_id, core.tolist()) for host_id, core in latest(connection, ids, NAMES).items())
+    }

@@ -1,7 +1,7 @@
 """Reads of metric history in buckets of equal length, from what answers them with the fewest rows.
 
 Roll-ups hold what was rolled up so far, and what came after is read from the next finer source: hours, then 5 minutes,
-then raw snapshots, which the database aggregates. Minimum and maximum of a bucket are those of all snapshots in it
+then raw snapshots. Minimum and maximum of a bucket are those of all snapshots in it
 whatever it was read from, so no peak is lost.
 """
 
@@ -10,19 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, coarser
+from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, coarser, of_snapshots
 from store.rollups import SECONDS, Table, read_hosts
-from store.schema import host_state, snapshots
+from store.schema import host_state
+from store.snapshots import of_host
 from wire.metrics import INDEX
 
 DEFAULT_INTERVAL_SECONDS = 30.0
 """The pace of a collector that nobody asked for another."""
 # So many rows are read sooner than the step is made longer for a coarser source.
 _MOST_ROWS = 1000
-# No snapshot was taken later than this after it was received: worker.clocks.
-_CLOCK_TOLERANCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -127,33 +126,6 @@ def _of_metrics(held: Aggregates, places: Sequence[int]) -> Aggregates:
 
 def _raw(connection: Connection, host_id: int, names: Sequence[str], span: Buckets, start: float) -> Aggregates:
     """Return what the snapshots from ``start`` to the end of the span come to in its buckets."""
-    bucket = func.floor((snapshots.c.taken_at - span.start) / span.step_seconds)
-    columns = [snapshots.c[name] for name in names]
-    query = (
-        select(
-            bucket,
-            func.count(),
-            *(aggregate(column) for aggregate in (func.count, func.avg, func.min, func.max) for column in columns),
-        )
-        .where(
-            snapshots.c.host_id == host_id,
-            snapshots.c.taken_at >= start,
-            snapshots.c.taken_at < span.end,
-            # Of the partitions, those alone that can have them.
-            snapshots.c.received_at >= start - _CLOCK_TOLERANCE_SECONDS,
-        )
-        .group_by(bucket)
-        .order_by(bucket)
-    )
-    rows = connection.execute(query).all()
-    values = np.array([tuple(row) for row in rows], np.float64).reshape(len(rows), 2 + 4 * len(names))
-    count, average, least, most = (values[:, 2 + place * len(names) :][:, : len(names)] for place in range(4))
-    return Aggregates(
-        np.full(len(rows), host_id, np.int64),
-        span.start + values[:, 0] * span.step_seconds,
-        values[:, 1].astype(np.int64),
-        count.astype(np.int32),
-        np.nan_to_num(average) * count,
-        least.astype(np.float32),
-        most.astype(np.float32),
-    )
+    taken_at, values = of_host(connection, host_id, names, start, span.end)
+    bucket = np.floor((taken_at - span.start) / span.step_seconds)
+    return of_snapshots(np.full(len(bucket), host_id, np.int64), span.start + bucket * span.step_seconds, values)

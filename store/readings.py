@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 
 from store.arrays import Floats, Integers, as_json
 from store.engine import driver_cursor
+from store.packed import Part
 from store.rollups import Table
-from wire.metrics import INDEX, NAMES
+from wire.metrics import INDEX
 
 # A snapshot is received after it was taken, but for a clock that is a little ahead.
 _CLOCK_TOLERANCE_SECONDS = 3600.0
@@ -74,11 +75,11 @@ def of_rollups(connection: Connection, table: Table, metric: str, spans: Spans, 
 
 def of_snapshots(connection: Connection, metric: str, host_ids: Sequence[int], span: Span) -> Readings:
     """Return one metric of the hosts' snapshots that were taken within a span, each host's in its own order."""
-    assert metric in NAMES
+    part = Part([metric])
     query = f"""
-        SELECT host_id, taken_at, {metric} FROM snapshots
+        SELECT host_id, taken_at, {part.sql("core")} FROM snapshots
         WHERE host_id {{hosts}} AND taken_at >= {{mark}} AND taken_at < {{mark}} AND received_at >= {{mark}}
-        ORDER BY host_id, incarnation, sequence"""  # noqa: S608 - a name of our own
+        ORDER BY host_id, incarnation, sequence"""  # noqa: S608 - no value
     limits = (span.start, span.end, span.start - _CLOCK_TOLERANCE_SECONDS)
     if connection.dialect.name == "postgresql":
         with driver_cursor(connection) as cursor:
@@ -87,9 +88,9 @@ def of_snapshots(connection: Connection, metric: str, host_ids: Sequence[int], s
     else:
         query = query.format(hosts="IN (SELECT value FROM json_each(?))", mark="?")
         rows = connection.exec_driver_sql(query, (as_json(host_ids), *limits)).fetchall()
-    columns = np.array([tuple(row) for row in rows], np.float64).reshape(len(rows), 3)
-    values = columns[:, 2].astype(np.float32)
-    return Readings(columns[:, 0].astype(np.int64), columns[:, 1], values, values, values)
+    values = part.read([row[2] for row in rows])[:, 0]
+    host_id, at = np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float64)
+    return Readings(host_id, at, values, values, values)
 
 
 def snapshots_a_second(connection: Connection, host_ids: Sequence[int]) -> float:

@@ -1,24 +1,38 @@
-"""Bulk insert of snapshots: a binary COPY whose bytes NumPy makes on Postgres, tuples on SQLite."""
+"""Snapshots: their bulk insert, and reads of some metrics of one host's, and of the last one of hosts.
 
+They are written by a binary COPY whose bytes NumPy makes on Postgres, as tuples on SQLite.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, LargeBinary, and_, literal_column, select
 
-from store.binary_copy import NULL_LENGTH, copy_in
-from wire.metrics import NAMES
+from store.binary_copy import copy_in
+from store.engine import driver_cursor
+from store.packed import Part
+from store.schema import host_state, snapshots
 
-_KEY_COLUMNS = ("host_id", "incarnation", "sequence", "received_at", "taken_at", "interval_seconds")
-_COLUMNS = (*_KEY_COLUMNS, *NAMES)
-_COLUMN_LIST = ", ".join(_COLUMNS)
+_KINDS = {
+    "host_id": ">i8",
+    "incarnation": ">i8",
+    "sequence": ">i8",
+    "received_at": ">f8",
+    "taken_at": ">f8",
+    "interval_seconds": ">f4",
+    "core": ">f4",
+}
+_COLUMNS = ", ".join(_KINDS)
 
-_FIRST_METRIC_BYTE = 2 + 5 * (4 + 8) + (4 + 4)
+# No snapshot was taken later than this after it was received: worker.clocks.
+_CLOCK_TOLERANCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class SnapshotRows:
-    """Snapshots as columns of n rows; times in Unix seconds, NaN in ``core`` (n × metrics) for NULL."""
+    """Snapshots as columns of n rows; times in Unix seconds, NaN in ``core`` (n × metrics) for missing."""
 
     host_id: NDArray[np.int64]
     incarnation: NDArray[np.int64]
@@ -32,63 +46,81 @@ class SnapshotRows:
         return len(self.host_id)
 
 
-def _copy_row() -> np.dtype[np.void]:
-    fields: list[tuple[str, str]] = [("fields", ">i2")]
-    for name in _COLUMNS:
-        wide = name in _KEY_COLUMNS and name != "interval_seconds"
-        kind = ">i8" if name in ("host_id", "incarnation", "sequence") else ">f8" if wide else ">f4"
-        fields += [(f"{name} length", ">i4"), (name, kind)]
-    return np.dtype(fields)
-
-
-_COPY_ROW = _copy_row()
-_METRICS = np.dtype([("length", ">i4"), ("value", ">f4")])
-
-
 def insert_snapshots(connection: Connection, rows: SnapshotRows) -> None:
     """Write the snapshots."""
     if not len(rows):
         return
     if connection.dialect.name == "postgresql":
-        copy_in(connection, "snapshots", _COLUMN_LIST, copy_rows(rows))
+        copy_in(connection, "snapshots", _COLUMNS, copy_rows(rows))
         return
-    places = ", ".join("?" * len(_COLUMNS))
-    received_at = rows.received_at
+    places = ", ".join("?" * len(_KINDS))
+    packed = rows.core.astype(">f4")
     connection.exec_driver_sql(
-        f"INSERT INTO snapshots ({_COLUMN_LIST}) VALUES ({places})",  # noqa: S608 - our own column names
-        [
-            # SQLite stores NaN as NULL.
-            (host_id, incarnation, sequence, received_at, taken_at, interval_seconds, *core)
-            for host_id, incarnation, sequence, taken_at, interval_seconds, core in zip(
+        f"INSERT INTO snapshots ({_COLUMNS}) VALUES ({places})",  # noqa: S608 - our own column names
+        list(
+            zip(
                 rows.host_id.tolist(),
                 rows.incarnation.tolist(),
                 rows.sequence.tolist(),
+                [rows.received_at] * len(rows),
                 rows.taken_at.tolist(),
                 rows.interval_seconds.tolist(),
-                rows.core.tolist(),
+                [vector.tobytes() for vector in packed],
                 strict=True,
             )
-        ],
+        ),
     )
 
 
 def copy_rows(rows: SnapshotRows) -> bytes:
-    """Return the rows in COPY's binary format: each a field count, then length and big-endian value of each column.
-
-    NULL is a length of -1 and no value: those bytes are masked out.
-    """
-    table = np.zeros(len(rows), _COPY_ROW)
-    table["fields"] = len(_COLUMNS)
-    for name in _KEY_COLUMNS:
-        table[f"{name} length"] = _COPY_ROW[name].itemsize
+    """Return the rows in COPY's binary format: each a field count, then length and big-endian value of each column."""
+    row: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = [("fields", ">i2")]
+    for name, kind in _KINDS.items():
+        row += [(f"{name} length", ">i4"), (name, kind, rows.core.shape[1:] if name == "core" else ())]
+    table = np.empty(len(rows), np.dtype(row))
+    table["fields"] = len(_KINDS)
+    for name in _KINDS:
+        table[f"{name} length"] = table.dtype[name].itemsize
         table[name] = getattr(rows, name)
-    octets = table.view(np.uint8).reshape(len(rows), _COPY_ROW.itemsize)
-    metrics = octets[:, _FIRST_METRIC_BYTE:].view(_METRICS)
-    missing = np.isnan(rows.core)
-    metrics["value"] = rows.core
-    metrics["length"] = np.where(missing, NULL_LENGTH, 4)
-    if not missing.any():
-        return table.tobytes()
-    keep = np.ones(octets.shape, bool)
-    keep[:, _FIRST_METRIC_BYTE:].reshape(len(rows), len(NAMES), 8)[:, :, 4:] = ~missing[:, :, None]
-    return octets[keep].tobytes()
+    return table.tobytes()
+
+
+def of_host(
+    connection: Connection, host_id: int, names: Sequence[str], start: float, end: float
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return when a host's snapshots were taken from ``start`` to before ``end``, in the order of time.
+
+    And their metrics of these names (n, names), NaN for missing.
+    """
+    part = Part(names)
+    mark = "%b" if connection.dialect.name == "postgresql" else "?"
+    # By receive time: of the partitions, those alone that can have them.
+    query = f"""
+        SELECT taken_at, {part.sql("core")} FROM snapshots
+        WHERE host_id = {mark} AND taken_at >= {mark} AND taken_at < {mark} AND received_at >= {mark}
+        ORDER BY taken_at"""  # noqa: S608 - no value
+    given = (host_id, start, end, start - _CLOCK_TOLERANCE_SECONDS)
+    with driver_cursor(connection) as cursor:
+        if connection.dialect.name == "postgresql":
+            cursor.execute(query, given, binary=True)
+        else:
+            cursor.execute(query, given)
+        rows = cursor.fetchall()
+    return np.array([row[0] for row in rows], np.float64), part.read([row[1] for row in rows])
+
+
+def latest(connection: Connection, host_ids: Sequence[int], names: Sequence[str]) -> dict[int, NDArray[np.float32]]:
+    """Return the metrics of these names of the last snapshot of each host that has one, NaN for missing.
+
+    Two snapshots of a host can bear the same time (its clock was corrected): the later one in its order wins.
+    """
+    part = Part(names)
+    is_last = and_(host_state.c.host_id == snapshots.c.host_id, host_state.c.taken_at == snapshots.c.taken_at)
+    query = (
+        select(snapshots.c.host_id, literal_column(part.sql("core"), LargeBinary))
+        .join(host_state, is_last)
+        .where(host_state.c.host_id.in_(host_ids))
+        .order_by(snapshots.c.incarnation, snapshots.c.sequence)
+    )
+    rows = connection.execute(query).all()
+    return dict(zip([row[0] for row in rows], part.read([row[1] for row in rows]), strict=True))

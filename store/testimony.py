@@ -1,8 +1,12 @@
 """What the store says it has, row by row, in plain SQL: for an oracle, which must not share code with what wrote it."""
 
+import math
+import struct
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from wire.metrics import NAMES
 
 _SNAPSHOTS = text("SELECT * FROM snapshots ORDER BY host_id, incarnation, sequence")
 _GAPS = text("SELECT host_id, incarnation, first_sequence, last_sequence, reason FROM gaps")
@@ -20,7 +24,7 @@ class StoredSnapshot(NamedTuple):
     sequence: int
     received_at: float
     metrics: dict[str, float | None]
-    """Every other column by name: the core metrics among them."""
+    """The core metrics by name, None for what is missing; and every other column."""
 
 
 class StoredGap(NamedTuple):
@@ -54,9 +58,11 @@ def stored_snapshots(connection: Connection) -> list[StoredSnapshot]:
     found = []
     for row in connection.execute(_SNAPSHOTS).mappings():
         metrics = dict(row)
-        host_id, incarnation, sequence, received_at = map(
-            metrics.pop, ("host_id", "incarnation", "sequence", "received_at")
+        host_id, incarnation, sequence, received_at, core = map(
+            metrics.pop, ("host_id", "incarnation", "sequence", "received_at", "core")
         )
+        values = struct.unpack(f">{len(NAMES)}f", core)
+        metrics |= {name: None if math.isnan(value) else value for name, value in zip(NAMES, values, strict=True)}
         found.append(StoredSnapshot(host_id, incarnation, sequence, received_at, metrics))
     return found
 

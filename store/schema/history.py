@@ -3,7 +3,6 @@
 from sqlalchemy import REAL, BigInteger, Column, Double, Index, Integer, LargeBinary, SmallInteger, Table
 
 from store.schema.columns import Id, metadata
-from wire.metrics import NAMES
 
 snapshots = Table(
     "snapshots",
@@ -14,7 +13,7 @@ snapshots = Table(
     Column("received_at", Double, nullable=False),
     Column("taken_at", Double, nullable=False),
     Column("interval_seconds", REAL, nullable=False),
-    *(Column(name, REAL) for name in NAMES),
+    Column("core", LargeBinary, nullable=False, comment="float32 a metric, big-endian, NaN for missing"),
     Index("ix_snapshots_host_id_taken_at", "host_id", "taken_at"),
     # By receive time: a host with a wrong clock can then not miss every partition.
     postgresql_partition_by="RANGE (received_at)",

@@ -22,6 +22,7 @@ from store.retention import make_partitions
 from store.schema import events, host_details, host_state, hosts, snapshots
 from store.settings import ServerSettings
 from tests.api.served import Served
+from tests.core import packed
 from wire.metrics import INDEX, NAMES
 from wire.snapshot import Details, encode_details
 
@@ -45,10 +46,9 @@ class Rows:
 
     def snapshot(self, host_id: int, taken_at: float = NOW - 1, sequence: int = 1, **metrics: float | None) -> None:
         times = {"received_at": taken_at, "taken_at": taken_at, "interval_seconds": 5.0}
+        place = {"host_id": host_id, "incarnation": 1, "sequence": sequence}
         with writing(self._engine) as connection:
-            connection.execute(
-                insert(snapshots), {"host_id": host_id, "incarnation": 1, "sequence": sequence, **times, **metrics}
-            )
+            connection.execute(insert(snapshots), place | times | {"core": packed(**metrics)})
             connection.execute(update(host_state).where(host_state.c.host_id == host_id).values(times))
 
     def fives(

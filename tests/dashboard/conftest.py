@@ -25,6 +25,7 @@ from store.schema import scripts as script_jobs
 from store.scripts import Script
 from tests.api.conftest import Rows
 from tests.browser import Browsers
+from tests.core import packed
 from tests.system.all_in_one import wait_until
 from tests.system.processes import Part
 from wire.keys import CHANGES, QUEUE_SCRIPTS, TASK_RENDER
@@ -78,8 +79,10 @@ class Served:
                         "received_at": at,
                         "taken_at": at,
                         "interval_seconds": INTERVAL_SECONDS,
+                        "core": packed(
+                            **{name: value(age) if callable(value) else value for name, value in values.items()}
+                        ),
                     }
-                    | {name: value(age) if callable(value) else value for name, value in values.items()}
                     for age, at in enumerate(times)
                 ],
             )

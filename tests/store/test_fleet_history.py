@@ -7,6 +7,7 @@ from store.engine import reading, writing
 from store.enrollment import enroll
 from store.fleet_history import FleetHistory
 from store.schema import events, host_state, snapshots
+from tests.core import packed
 
 NOW = 1_800_000_000.0
 
@@ -25,7 +26,7 @@ def host_ids(engine: Engine) -> list[int]:
         connection.execute(
             insert(snapshots),
             [
-                {"host_id": one, "incarnation": 1, "sequence": 1, **times, "cpu_percent": place}
+                {"host_id": one, "incarnation": 1, "sequence": 1, **times, "core": packed(cpu_percent=place)}
                 for place, one in enumerate(ids)
             ],
         )

@@ -11,6 +11,7 @@ from store import hosts, schema
 from store.engine import connect, reading, writing
 from store.enrollment import enroll
 from store.schema import events, host_state, snapshots
+from tests.core import packed
 
 
 def test_of_two_snapshots_with_the_same_time_the_later_in_order_is_shown(engine: Engine) -> None:
@@ -20,7 +21,7 @@ def test_of_two_snapshots_with_the_same_time_the_later_in_order_is_shown(engine:
         for incarnation, sequence, cpu_percent in [(2, 2, 3.0), (2, 1, 2.0), (1, 9, 1.0)]:
             key = {"host_id": host_id, "incarnation": incarnation, "sequence": sequence}
             times = {"received_at": 9.0, "taken_at": 5.0, "interval_seconds": 30.0}
-            connection.execute(insert(snapshots), key | times | {"cpu_percent": cpu_percent})
+            connection.execute(insert(snapshots), key | times | {"core": packed(cpu_percent=cpu_percent)})
     with reading(engine) as connection:
         host = hosts.find(connection, "web")
     assert host is not None

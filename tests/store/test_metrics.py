@@ -7,6 +7,7 @@ from sqlalchemy import Engine, insert
 from store import metrics
 from store.engine import reading, writing
 from store.schema import snapshots
+from tests.core import packed
 
 
 @given(
@@ -36,7 +37,7 @@ def test_a_moving_span_keeps_the_edges_of_its_buckets() -> None:
     assert (now.start - later.start) % now.step_seconds == 0
 
 
-def test_the_database_aggregates_what_the_snapshots_hold(engine: Engine) -> None:
+def test_buckets_hold_what_the_snapshots_come_to(engine: Engine) -> None:
     values = [(t, 50 + 40 * math.sin(t)) for t in range(1_000_000, 1_000_600, 7)]
     with writing(engine) as connection:
         connection.execute(
@@ -49,7 +50,7 @@ def test_the_database_aggregates_what_the_snapshots_hold(engine: Engine) -> None
                     "received_at": t,
                     "taken_at": t + 0.5,
                     "interval_seconds": 7,
-                    "cpu_percent": value,
+                    "core": packed(cpu_percent=value),
                 }
                 for t, value in values
             ],

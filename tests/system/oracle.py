@@ -1,5 +1,6 @@
 """The oracle: what producers say they made, held against the rows of the store, by nothing of the product's own."""
 
+import struct
 from collections import Counter
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ Key = tuple[int, int, int]
 Ledger = dict[Key, tuple[float, ...]]
 """The core metrics of each snapshot, in the catalogue's order."""
 
-_ROWS = text(f"SELECT host_id, incarnation, sequence, {', '.join(NAMES)} FROM snapshots")
+_ROWS = text("SELECT host_id, incarnation, sequence, core FROM snapshots")
 _GIVEN_UP = text("SELECT (SELECT count(*) FROM gaps), (SELECT count(*) FROM dead_letters)")
 
 
@@ -37,7 +38,7 @@ def judge(engine: Engine, ledger: Ledger) -> Verdict:
         rows = connection.execute(_ROWS).all()
         gaps, dead_letters = connection.execute(_GIVEN_UP).one()
     times = Counter((row[0], row[1], row[2]) for row in rows)
-    stored = {(row[0], row[1], row[2]): tuple(row[3:]) for row in rows}
+    stored = {(row[0], row[1], row[2]): struct.unpack(f">{len(NAMES)}f", row[3]) for row in rows}
     return Verdict(
         lost=sorted(ledger.keys() - stored.keys()),
         doubled=sorted(key for key, count in times.items() if count > 1),

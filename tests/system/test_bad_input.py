@@ -18,6 +18,7 @@ from sqlalchemy import Engine, select
 from store.engine import connect, reading, writing
 from store.enrollment import enroll
 from store.schema import dead_letters, host_state, snapshots
+from tests.core import unpacked
 from tests.system.all_in_one import Up, running_up, wait_until
 from tests.worker.conftest import SimulatedHost
 from wire import keys
@@ -262,7 +263,8 @@ def test_an_impossible_value_is_stored_as_missing_and_counted_beside_the_good_on
     bad.push(signed(bad, encode_snapshot(Snapshot(SNAPSHOT_VERSION, time.time(), 1.0, bytes(core)))))
     wait_for_acknowledgement(bad)
     row = last_row(engine, bad)
-    assert (row.cpu_percent, row.memory_percent) == (None, 42.0)
+    stored = unpacked(row.core)
+    assert (stored["cpu_percent"], stored["memory_percent"]) == (None, 42.0)
     _, host = up.ask("/api/v1/hosts/bad")
     assert (host["metrics"]["cpu_percent"], host["metrics"]["memory_percent"]) == (None, 42.0)
     assert impossible() == before + 1

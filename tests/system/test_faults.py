@@ -165,7 +165,7 @@ CHANGES = {
     "lost": "DELETE FROM snapshots WHERE sequence = 2",
     "doubled": "INSERT INTO snapshots SELECT * FROM snapshots WHERE sequence = 2",
     "invented": "UPDATE snapshots SET sequence = 0 WHERE sequence = 2",
-    "altered": "UPDATE snapshots SET load_1 = load_1 + 0.25 WHERE sequence = 2",
+    "altered": "UPDATE snapshots SET core = CAST(substr(core, 5) || substr(core, 1, 4) AS BLOB) WHERE sequence = 2",
 }
 
 

@@ -18,6 +18,7 @@ from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, coarser, of_snapsho
 from store.engine import reading, writing
 from store.schema import rollups_5m, snapshots
 from store.settings import Retention
+from tests.core import unpacked
 from tests.worker.conftest import NOW, SimulatedHost
 from wire import keys
 from wire.metrics import INDEX, NAMES
@@ -79,11 +80,11 @@ def computed(engine: Engine, seconds: int, before: float, metric: str = "cpu_per
     """What roll-ups of the stored snapshots up to then must be."""
     by_bucket: dict[tuple[int, float], list[float | None]] = defaultdict(list)
     with reading(engine) as connection:
-        for host_id, taken_at, value in connection.execute(
-            select(snapshots.c.host_id, snapshots.c.taken_at, snapshots.c[metric])
+        for host_id, taken_at, core in connection.execute(
+            select(snapshots.c.host_id, snapshots.c.taken_at, snapshots.c.core)
         ):
             if taken_at < before:
-                by_bucket[host_id, taken_at // seconds * seconds].append(value)
+                by_bucket[host_id, taken_at // seconds * seconds].append(unpacked(core)[metric])
     rows = []
     for (host_id, start_at), values in sorted(by_bucket.items()):
         held = [value for value in values if value is not None]
