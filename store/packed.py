@@ -4,6 +4,7 @@ A vector of an older catalogue is shorter: what it does not have is missing. Of 
 """
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,11 @@ def matrix(packed: Sequence[bytes], kind: str, vectors: int, metrics: int, missi
     ``kind`` is the type of a value, of 4 bytes.
     """
     found = np.full((len(packed), vectors, metrics), missing, np.dtype(kind).newbyteorder("="))
-    by_length: dict[int, list[int]] = {}
-    for place, one in enumerate(packed):
-        by_length.setdefault(len(one), []).append(place)
-    for length, places in by_length.items():
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed))
+    for length in np.unique(lengths).tolist():
+        is_such = lengths == length
         held = length // (4 * vectors)
         shared = min(held, metrics)
-        block = np.frombuffer(b"".join(packed[place] for place in places), kind).reshape(len(places), vectors, held)
-        found[places, :, :shared] = block[:, :, :shared]
+        block = np.frombuffer(b"".join(compress(packed, is_such.tolist())), kind)
+        found[is_such, :, :shared] = block.reshape(int(is_such.sum()), vectors, held)[:, :, :shared]
     return found

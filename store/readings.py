@@ -2,7 +2,7 @@
 
 A week of a thousand hosts is two million roll-ups at 5 minutes: no row of them becomes an object, nor a message. The
 database puts those of a host together: Postgres as one bytea, SQLite, which cannot do that with BLOBs, as one long
-hexadecimal text. Roll-ups of an older catalogue, which do not have the metric, are left out.
+hexadecimal text. Rows of an older catalogue, which do not have the metric, are left out.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ from wire.metrics import INDEX
 
 # A snapshot is received after it was taken, but for a clock that is a little ahead.
 _CLOCK_TOLERANCE_SECONDS = 3600.0
+_SNAPSHOT = np.dtype([("incarnation", ">i8"), ("sequence", ">i8"), ("at", ">f8"), ("value", ">f4")])
 
 
 class Readings(NamedTuple):
@@ -75,20 +76,26 @@ def of_rollups(connection: Connection, table: Table, metric: str, spans: Spans, 
 
 def of_snapshots(connection: Connection, metric: str, host_ids: Sequence[int], span: Span) -> Readings:
     """Return one metric of the hosts' snapshots that were taken within a span, each host's in its own order."""
-    part = Part([metric])
-    query = f"""
-        SELECT host_id, taken_at, {part.sql("core")} FROM snapshots
-        WHERE host_id {{hosts}} AND taken_at >= {{mark}} AND taken_at < {{mark}} AND received_at >= {{mark}}
-        ORDER BY host_id, incarnation, sequence"""  # noqa: S608 - no value
-    limits = (span.start, span.end, span.start - _CLOCK_TOLERANCE_SECONDS)
+    value, place = Part([metric]), INDEX[metric]
+    given = (span.start, span.end, span.start - _CLOCK_TOLERANCE_SECONDS)
     if connection.dialect.name == "postgresql":
+        query = f"""
+            SELECT host_id, string_agg(
+                int8send(incarnation) || int8send(sequence) || float8send(taken_at) || {value.sql("core")}, ''::bytea
+            ) FROM snapshots
+            WHERE host_id = ANY(%b) AND taken_at >= %b AND taken_at < %b AND received_at >= %b
+                AND octet_length(core) > {4 * place}
+            GROUP BY host_id"""  # noqa: S608 - no value
         with driver_cursor(connection) as cursor:
-            query = query.format(hosts="= ANY(%b)", mark="%b")
-            rows = cursor.execute(query, (Integers(host_ids), *limits), binary=True).fetchall()
-    else:
-        query = query.format(hosts="IN (SELECT value FROM json_each(?))", mark="?")
-        rows = connection.exec_driver_sql(query, (as_json(host_ids), *limits)).fetchall()
-    values = part.read([row[2] for row in rows])[:, 0]
+            found = cursor.execute(query, (Integers(host_ids), *given), binary=True).fetchall()
+        return _of_packed_snapshots([row[0] for row in found], [row[1] for row in found])
+    query = f"""
+        SELECT host_id, taken_at, {value.sql("core")} FROM snapshots
+        WHERE host_id IN (SELECT value FROM json_each(?)) AND taken_at >= ? AND taken_at < ? AND received_at >= ?
+            AND length(core) > {4 * place}
+        ORDER BY host_id, incarnation, sequence"""  # noqa: S608 - no value
+    rows = connection.exec_driver_sql(query, (as_json(host_ids), *given)).fetchall()
+    values = value.read([row[2] for row in rows])[:, 0]
     host_id, at = np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float64)
     return Readings(host_id, at, values, values, values)
 
@@ -160,6 +167,16 @@ def _of_packed(host_id: NDArray[np.int64], packed: Sequence[bytes], time: str, v
     rows = np.frombuffer(b"".join(packed), kind)
     counts = [len(one) // kind.itemsize for one in packed]
     return _in_order(host_id.repeat(counts), rows["at"], *(rows["values"][:, vector % vectors] for vector in range(3)))
+
+
+def _of_packed_snapshots(host_ids: Sequence[int], packed: Sequence[bytes]) -> Readings:
+    """Read what was packed of each host: of one snapshot after the other what ``_SNAPSHOT`` names, in any order."""
+    rows = np.frombuffer(b"".join(packed), _SNAPSHOT)
+    counts = np.array([len(one) // _SNAPSHOT.itemsize for one in packed], np.int64)
+    host_id = np.array(host_ids, np.int64).repeat(counts)
+    order = np.lexsort((rows["sequence"].astype(np.int64), rows["incarnation"].astype(np.int64), host_id))
+    value = rows["value"][order].astype(np.float32)
+    return Readings(host_id[order], rows["at"][order].astype(np.float64), value, value, value)
 
 
 def _in_order(*columns: NDArray[Any]) -> Readings:

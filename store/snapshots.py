@@ -54,7 +54,7 @@ def insert_snapshots(connection: Connection, rows: SnapshotRows) -> None:
         copy_in(connection, "snapshots", _COLUMNS, copy_rows(rows))
         return
     places = ", ".join("?" * len(_KINDS))
-    packed = rows.core.astype(">f4")
+    packed = np.ascontiguousarray(rows.core, ">f4")
     connection.exec_driver_sql(
         f"INSERT INTO snapshots ({_COLUMNS}) VALUES ({places})",  # noqa: S608 - our own column names
         list(
@@ -65,7 +65,8 @@ def insert_snapshots(connection: Connection, rows: SnapshotRows) -> None:
                 [rows.received_at] * len(rows),
                 rows.taken_at.tolist(),
                 rows.interval_seconds.tolist(),
-                [vector.tobytes() for vector in packed],
+                # Each row as its bytes.
+                packed.view(f"V{packed.strides[0]}")[:, 0].tolist(),
                 strict=True,
             )
         ),

@@ -65,8 +65,8 @@ def test_vectors_of_an_older_and_of_a_newer_catalogue_are_read_as_far_as_both_go
         preview = readings.of_snapshots(connection, LAST, [old, new], readings.Span(AT, AT + 9))
     np.testing.assert_array_equal(read, [[9, 1], [math.nan, 1]])
     np.testing.assert_array_equal([latest[old], latest[new]], [[math.nan, 1], [9, 1]])
-    assert preview.host_id.tolist() == [old, old, new, new]
-    np.testing.assert_array_equal(preview.average, [9, math.nan, math.nan, 9])
+    # A preview leaves out what does not have its metric.
+    assert (preview.host_id.tolist(), preview.average.tolist()) == ([old, new], [9, 9])
 
 
 def test_a_tally_counts_the_values_that_are_there(engine: Engine) -> None:
@@ -76,3 +76,18 @@ def test_a_tally_counts_the_values_that_are_there(engine: Engine) -> None:
         put(connection, other, [packed(**{FIRST: 1.0})])
     with reading(engine) as connection:
         assert tally(connection, apart=other, incarnation=1, rounds=3).samples == 3
+
+
+def test_a_preview_reads_each_hosts_snapshots_in_the_order_of_their_numbers(engine: Engine) -> None:
+    with writing(engine) as connection:
+        for host_id, incarnation, sequence, second in [(2, 1, 2, 1), (1, 2, 1, 0), (2, 1, 1, 2), (1, 1, 9, 3)]:
+            times = {"received_at": AT, "taken_at": AT + second, "interval_seconds": 1.0}
+            number = {"host_id": host_id, "incarnation": incarnation, "sequence": sequence}
+            connection.execute(insert(table), number | times | {"core": packed(**{FIRST: 10.0 * second})})
+    with reading(engine) as connection:
+        read = readings.of_snapshots(connection, FIRST, [1, 2, 3], readings.Span(AT, AT + 9))
+        nothing = readings.of_snapshots(connection, FIRST, [3], readings.Span(AT, AT + 9))
+    assert read.host_id.tolist() == [1, 1, 2, 2]
+    assert (read.at - AT).tolist() == [3, 0, 2, 1]
+    assert read.most.tolist() == [30, 0, 20, 10]
+    assert len(nothing.at) == 0
