@@ -20,7 +20,7 @@ _MOST_THINGS = 1e12
 
 
 class Metric(NamedTuple):
-    """One core metric. A value outside ``minimum`` to ``maximum`` is impossible and is stored as NULL."""
+    """One core metric. A value outside ``minimum`` to ``maximum`` is impossible and is left out."""
 
     name: str
     unit: Unit

@@ -185,7 +185,7 @@ def _spent(before: _Cpu, after: _Cpu) -> _Cpu:
 def figures(plan: Plan, seconds: float, drain: _Cpu, push_cpu_seconds: float, found: Tally) -> dict[str, Any]:
     """Return the figures of the design, section 7, from what was measured.
 
-    A sample is one core column that is not NULL. Without a sample there is no cost of one: None.
+    A sample is one core metric that is not missing. Without a sample there is no cost of one: None.
     """
     snapshots = plan.hosts * plan.rounds
     samples_per_snapshot = found.samples / found.rows if found.rows else 0.0

@@ -1,7 +1,10 @@
 import math
+import struct
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pytest
 from sqlalchemy import Connection, Engine, insert, update
 
 from store import readings, snapshots
@@ -91,3 +94,17 @@ def test_a_preview_reads_each_hosts_snapshots_in_the_order_of_their_numbers(engi
     assert (read.at - AT).tolist() == [3, 0, 2, 1]
     assert read.most.tolist() == [30, 0, 20, 10]
     assert len(nothing.at) == 0
+
+
+def test_the_function_of_the_docs_reads_a_metric_in_sql(engine: Engine) -> None:
+    if engine.dialect.name != "postgresql":
+        pytest.skip("it is for Postgres")
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    values = [0.0, 1.0, -2.5, float(np.float32(0.1)), 1e12, float(np.float32(1e-45)), float(np.float32(3e38))]
+    core = struct.pack(f">{len(values) + 1}f", *values, math.nan)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(page.partition("```sql\n")[2].partition("\n\n")[0])
+        read = connection.exec_driver_sql(
+            "SELECT metric(%s, place) FROM generate_series(1, %s) AS place", (core, len(values) + 2)
+        ).scalars()
+        assert list(read) == [*(float(np.float32(value)) for value in values), None, None]

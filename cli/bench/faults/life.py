@@ -52,7 +52,7 @@ def read(place: int, number: int, taken_at: float) -> Reading:
         "process_memory_max_percent": 5.0,
         "services_not_running": 0.0,
         "disks_failing": 0.0,
-        # What cannot be, or is not there, is stored as NULL.
+        # What cannot be, or is not there, is missing from what is stored.
         "swap_percent": 400.0 if number % 11 == 0 else 3.0,
         "memory_used_bytes": -1.0 if number % 13 == 0 else 4 * _GIB,
         "temperature_celsius": math.nan if number % 5 == 0 else 40.5,
