@@ -1,8 +1,8 @@
 """Reads of metric history in buckets of equal length, from what answers them with the fewest rows.
 
 Roll-ups hold what was rolled up so far, and what came after is read from the next finer source: hours, then 5 minutes,
-then raw snapshots. Minimum and maximum of a bucket are those of all snapshots in it
-whatever it was read from, so no peak is lost.
+then raw snapshots. Minimum and maximum of a bucket are those of all snapshots in it whatever it was read from, so no
+peak is lost.
 """
 
 import math
