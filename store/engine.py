@@ -11,8 +11,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 _FIRST_SAFE_SQLITE = (3, 51, 3)
 
 
-# What the surroundings did, not the statement or its values: to be tried again as it is.
-OUTAGES = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.TimeoutError)
+# What the surroundings did, not the values of a statement: to be tried again as it is. A ProgrammingError is what
+# Postgres says of tables that are of another version than this process, or that it may not use.
+OUTAGES = (
+    sqlalchemy.exc.OperationalError,
+    sqlalchemy.exc.InterfaceError,
+    sqlalchemy.exc.ProgrammingError,
+    sqlalchemy.exc.TimeoutError,
+)
 
 
 class UnsafeSqlite(RuntimeError):

@@ -7,7 +7,7 @@ import pytest
 import redis
 from sqlalchemy import Connection, Engine, select
 
-from store.engine import reading, writing
+from store.engine import OUTAGES, reading, writing
 from store.positions import lock_shards
 from store.schema import dead_letters, events, gaps, host_details, host_state, hosts, shards, snapshots
 from store.snapshots import SnapshotRows
@@ -268,6 +268,23 @@ def test_an_entry_that_no_drain_survives_is_refused_and_those_around_it_are_stor
         pass
     assert stored_sequences(engine) == [1, 2, 3, 4, 6, 7, 8, 9]
     assert rows(engine, dead_letters.c.sequence, dead_letters.c.reason) == [(5, "not taken in: ValueError")]
+
+
+def test_tables_of_another_version_refuse_no_entry(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
+    def rename(column: str, name: str) -> None:
+        with writing(engine) as connection:
+            connection.exec_driver_sql(f"ALTER TABLE snapshots RENAME COLUMN {column} TO {name}")
+
+    host.report(NOW)
+    rename("core", "of_another_version")
+    try:
+        with pytest.raises(OUTAGES):
+            ingest.drain_around_poison(engine, inbox, keys.shard_of(host.id), 8, lambda: NOW, {})
+    finally:
+        rename("of_another_version", "core")
+    run(engine, inbox)
+    assert stored_sequences(engine) == [1]
+    assert rows(engine, dead_letters.c.reason) == []
 
 
 def clash(host: SimulatedHost) -> None:
