@@ -15,6 +15,7 @@ import redis
 
 from cli.api_client import ApiClient
 from cli.errors import CommandFailed
+from cli.loading import loading
 from cli.own_redis import prepare_redis
 from cli.ports import is_wildcard
 from cli.private_files import kept_secret
@@ -125,12 +126,13 @@ class _Prepared:
 def _prepare_database(plan: Plan, environment: Mapping[str, str], server_url: str, say: Say) -> _Prepared:
     """Upgrade the database and let this machine in, and one browser."""
     # Here and not above: while these are imported, Redis, worker and API are on their way already.
-    import migrations
-    from cli.database import open_database
-    from cli.own_host import ensure_own_host
-    from cli.sign_in import sign_in_link
-    from store.engine import writing
-    from store.enrollment import enrolled_hosts
+    with loading():
+        import migrations
+        from cli.database import open_database
+        from cli.own_host import ensure_own_host
+        from cli.sign_in import sign_in_link
+        from store.engine import writing
+        from store.enrollment import enrolled_hosts
 
     with open_database(environment) as engine:
         migrations.wait_until_reachable(engine, say)

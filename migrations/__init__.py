@@ -7,45 +7,42 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from store.engine import reading, writing
 
 # Any number; the same in every process, so that two upgrades of one database wait for each other.
 _UPGRADE_LOCK = 0x666C6D64
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.set_main_option("path_separator", "os")
-    return config
+_FOLDER = Path(__file__).parent
 
 
 def head() -> str:
     """Return the revision that this code is written for."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
+    return max(step.name[:4] for step in (_FOLDER / "versions").glob("[0-9]*.py"))
 
 
 def current(engine: Engine) -> str | None:
     """Return the revision of a database, None where nothing was ever built."""
     with reading(engine) as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return revision
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring a database to this revision, in one transaction; two at a time wait for each other."""
+    # Alembic is loaded here alone: worker and API only compare revisions, and start sooner without it.
+    from alembic import command
+    from alembic.config import Config
+
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
-        config = _config()
+        config = Config()
+        config.set_main_option("script_location", str(_FOLDER))
+        config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
 from cli.arguments import DEFAULT_PORT, port
+from cli.loading import loading
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,7 +17,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     """Serve until told to stop."""
-    from api.server import main
-    from store.settings import ServerSettings
+    with loading():
+        from api.server import main
+        from store.settings import ServerSettings
 
     return main(ServerSettings.from_environment(environment), arguments.host, arguments.port)

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from cli.arguments import DEFAULT_PORT, add_data_dir, interval, port
 from cli.errors import CommandFailed
+from cli.loading import loading
 from wire.config import MAXIMUM_INTERVAL_SECONDS, MINIMUM_INTERVAL_SECONDS
 from wire.environment import data_dir, number
 
@@ -40,11 +41,12 @@ def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     """Run until a signal; return 0 when all parts were stopped."""
     if os.name != "posix":
         raise CommandFailed("`fleetmedic up` runs on Linux and macOS; on Windows there is `fleetmedic collector`")
-    from cli.all_in_one import Plan, serve
-    from cli.data_folder import held
-    from cli.ports import check_free
-    from cli.server_file import remove_server_file
-    from cli.supervisor import Supervisor
+    with loading():
+        from cli.all_in_one import Plan, serve
+        from cli.data_folder import held
+        from cli.ports import check_free
+        from cli.server_file import remove_server_file
+        from cli.supervisor import Supervisor
 
     say = _speaker()
     given = dict(environment)

@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 
 from cli.arguments import whole_number
+from cli.loading import loading
 from wire.keys import QUEUE_INGEST, QUEUE_SCRIPTS
 
 
@@ -26,8 +27,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     """Work until told to stop."""
-    from store.settings import ServerSettings
-    from worker.app import QUEUES, main
+    with loading():
+        from store.settings import ServerSettings
+        from worker.app import QUEUES, main
 
     settings = ServerSettings.from_environment(environment)
     usual = 1 if settings.database_url.startswith("sqlite") else os.cpu_count() or 1

@@ -1,10 +1,12 @@
 import hashlib
 import importlib
 import math
+from pathlib import Path
 
 import numpy as np
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 import migrations
@@ -91,3 +93,9 @@ def _partitions(connection: Connection) -> list[tuple[str, ...]]:
         "WHERE i.inhparent = 'snapshots'::regclass ORDER BY 1"
     ).all()
     return [(*row, connection.exec_driver_sql(f"SELECT count(*) FROM {row[0]}").scalar_one()) for row in found]
+
+
+def test_a_step_is_named_by_its_revision_and_head_is_the_last_one() -> None:
+    steps = list(ScriptDirectory(str(Path(migrations.__file__).parent)).walk_revisions())
+    assert steps[0].revision == migrations.head()
+    assert [Path(step.path).name[:5] for step in steps] == [f"{step.revision}_" for step in steps]
