@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, insert, update
+from werkzeug.routing import Rule
 
 from api.app import create_app
 from api.streams import Streams
@@ -106,6 +107,23 @@ class Rows:
         }
         with writing(self._engine) as connection:
             return connection.execute(insert(events).returning(events.c.id), row | columns).scalar_one()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def routes_compiled_once() -> Iterator[None]:
+    """For each app anew, Werkzeug compiles what builds a route's addresses: five times as long as all else it takes."""
+    compile_builder = Rule._compile_builder
+    compiled: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
+
+    def once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        made_of = (*rule._trace, repr(rule.defaults), append_unknown)
+        if made_of not in compiled:
+            compiled[made_of] = compile_builder(rule, append_unknown)
+        return compiled[made_of]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", once)
+        yield
 
 
 @pytest.fixture
