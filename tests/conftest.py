@@ -1,5 +1,6 @@
 """Real parts for the tests: one Redis and one Postgres a session, an emptied Redis and a fresh database a test."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 from hypothesis import settings
+
+# What is loaded and collected stays: it is not looked through for garbage, neither meanwhile nor during the tests.
+gc.disable()
 
 # The bare package's tests run where these are not installed (tests/collector, tests/wire).
 try:
@@ -32,6 +36,11 @@ settings.load_profile("unhurried")
 
 # A shell starts what it runs in the background deaf to Ctrl-C, and so would be all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,6 @@ import urllib.request
 
 import pytest
 
-_SERVE = """
-import os, sys
-from api.server import main
-from store.settings import ServerSettings
-sys.exit(main(ServerSettings.from_environment(os.environ), sys.argv[1], int(sys.argv[2])))
-"""
 TOKEN = "secret"
 
 
@@ -22,7 +16,7 @@ class Served:
     def __init__(self, port: int, host: str, environment: dict[str, str]) -> None:
         self.port = port
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, host, str(port)],
+            [sys.executable, "-m", "cli.main", "api", "--host", host, "--port", str(port)],
             env=os.environ | {"FLEETMEDIC_ADMIN_TOKEN": TOKEN} | environment,
             stderr=subprocess.PIPE,
             text=True,
