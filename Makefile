@@ -78,12 +78,13 @@ test-system:
 
 # Playwright runs on a Node.js of its own, which needs libatomic1.
 browser:
-	@command -v chromium > /dev/null || \
+	@command -v chromium-headless-shell > /dev/null || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
-	  echo "Installing Debian's chromium for the tests of the page"; \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium libatomic1 > /dev/null; \
-	else \
-	  echo "Tests of the page are skipped without Chromium: sudo apt-get install chromium libatomic1"; \
+	  echo "Installing Debian's chromium-headless-shell for the tests of the page"; \
+	  apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium-headless-shell libatomic1 > /dev/null; \
+	elif ! command -v chromium > /dev/null; then \
+	  echo "Tests of the page are skipped without Chromium: sudo apt-get install chromium-headless-shell libatomic1"; \
 	fi
 
 # A real systemd, run in namespaces, for the tests of the fix for services. After the browser: apt-get does one thing at a time.
