@@ -26,7 +26,7 @@ from tests.system.oracle import Ledger
 from wire.metrics import CATALOGUE, pack_core
 from wire.snapshot import SNAPSHOT_VERSION, Snapshot, encode_snapshot
 
-_READING_SECONDS = 0.02
+_READING_SECONDS = 0.05
 _INTERVAL_SECONDS = 0.5
 
 
@@ -84,16 +84,17 @@ class SimulatedHost:
 
 
 class Fleet:
-    """Hosts that all take a snapshot fifty times a second until they are told to rest."""
+    """Hosts that all take a snapshot at this pace until they are told to rest."""
 
-    def __init__(self, hosts: Sequence[SimulatedHost]) -> None:
+    def __init__(self, hosts: Sequence[SimulatedHost], reading_seconds: float) -> None:
         self.hosts = hosts
+        self._reading_seconds = reading_seconds
         self._resting = threading.Event()
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
 
     def _read(self) -> None:
-        while not self._resting.wait(_READING_SECONDS):
+        while not self._resting.wait(self._reading_seconds):
             for host in self.hosts:
                 host.read()
 
@@ -132,12 +133,14 @@ class Fleet:
 
 
 @contextmanager
-def running_fleet(engine: Engine, redis_url: str, folder: Path, count: int) -> Iterator[Fleet]:
+def running_fleet(
+    engine: Engine, redis_url: str, folder: Path, count: int, reading_seconds: float = _READING_SECONDS
+) -> Iterator[Fleet]:
     """Enroll hosts and let them produce until the block ends."""
     hosts = [
         SimulatedHost(host, folder / f"host-{host.id}", redis_url) for host in enroll_hosts(engine, redis_url, count)
     ]
-    fleet = Fleet(hosts)
+    fleet = Fleet(hosts, reading_seconds)
     try:
         yield fleet
     finally:

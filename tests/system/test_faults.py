@@ -28,7 +28,7 @@ KILLS = 20
 PARENT_TOO = (6, 13)
 """The kills that take the whole worker; a new one is then started, as `up` and service managers do."""
 FLUSHES = 10
-BACKLOG_ENTRIES = 100
+BACKLOG_ENTRIES = 60
 LOOKS = 5
 _WRITERS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'fleetmedic' "
@@ -147,7 +147,7 @@ def test_a_redis_that_is_killed_and_comes_back_loses_and_doubles_nothing(engine:
         ):
             fleet.wait_for_progress()
             kill(server)
-            fleet.wait_for_more(1000)
+            fleet.wait_for_more(500)
             server = start_redis(folder, password, "127.0.0.1", port)
             fleet.wait_for_progress()
             assert judge(engine, fleet.settle()) == NOTHING_WRONG

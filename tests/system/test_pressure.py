@@ -19,6 +19,7 @@ from worker.inbox import Inbox
 from worker.ingest import drain
 
 HOSTS = 6
+READING_SECONDS = 0.02
 CAP_ENTRIES = 20
 # What one host pushes until it has seen that its inbox is over the cap.
 ON_THEIR_WAY = 60
@@ -43,7 +44,7 @@ def test_while_the_database_stands_still_spools_hold_what_inboxes_may_not(
     with (
         redis.Redis.from_url(redis_url) as client,
         running(tmp_path / "worker.log", "worker", **environment),
-        running_fleet(engine, redis_url, tmp_path, HOSTS) as fleet,
+        running_fleet(engine, redis_url, tmp_path, HOSTS, READING_SECONDS) as fleet,
     ):
         fleet.wait_for_progress()
         with engine.begin() as connection:
