@@ -1,8 +1,7 @@
 """The duty of disk_forecast on real databases: what it writes, for whom, and once."""
 
-import signal
-import subprocess
-import sys
+import itertools
+import multiprocessing
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select, update
 
 from store import filesystems
-from store.engine import reading, writing
+from store.engine import connect, reading, writing
 from store.monitoring import set_paused
 from store.records import write_details
 from store.schema import events, hosts, scripts
@@ -25,6 +24,7 @@ NewHost = Callable[[], SimulatedHost]
 REMEDIES = {DISK_FORECAST: "disk_full"}
 MOUNT = "/srv/data"
 RING = 311.0
+FORK = multiprocessing.get_context("fork")
 LOGS = Directory(MOUNT, "/srv/data/logs", 9e9, 3e9, 600.0)
 ELSEWHERE = Directory("/srv/boot", "/srv/boot/kernels", 1e8, 2e7, 600.0)
 
@@ -157,17 +157,11 @@ def test_a_lane_that_another_run_holds_is_left_to_it(engine: Engine, host: Simul
         assert _points(engine, host) == 1
 
 
-_FORECAST_FOR_EVER = """
-import itertools, sys
-from store import filesystems
-from store.engine import connect
-from worker import forecast
-filesystems.HOSTS_IN_LANE = 2
-engine = connect(sys.argv[1])
-print("ready", flush=True)
-for ring in itertools.count(1):
-    forecast.forecast(engine, {}, lambda: float(sys.argv[2]) + 320 * ring)
-"""
+def _forecast_for_ever(database_url: str, began: float) -> None:
+    engine = connect(database_url)
+    for number in itertools.count(1):
+        now = began + 320 * number
+        duty.forecast(engine, {}, lambda now=now: now)
 
 
 def test_kill_9_in_the_middle_of_a_run_loses_nothing_and_doubles_nothing(
@@ -179,17 +173,13 @@ def test_kill_9_in_the_middle_of_a_run_loses_nothing_and_doubles_nothing(
     after = _points(engine, some[0]) + 1
     for host in some:
         measured(engine, host, NOW + 15 * RING - 5, data=20 + 30 * RING * 15 / 3600, boot=40.0)
-    with subprocess.Popen(
-        [sys.executable, "-c", _FORECAST_FOR_EVER, database_url, str(NOW + 15 * RING)],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        deadline = time.monotonic() + 10
-        while not any(_points(engine, host) == after for host in some) and time.monotonic() < deadline:
-            pass
-        process.send_signal(signal.SIGKILL)
+    process = FORK.Process(target=_forecast_for_ever, args=(database_url, NOW + 15 * RING))
+    process.start()
+    deadline = time.monotonic() + 10
+    while not any(_points(engine, host) == after for host in some) and time.monotonic() < deadline:
+        pass
+    process.kill()
+    process.join()
     # Postgres holds the lane until it notices that nobody is there any more.
     now, deadline = NOW + 10_000_000, time.monotonic() + 10
     while any(_points(engine, host) < after for host in some) and time.monotonic() < deadline:

@@ -1,10 +1,9 @@
 """Roll-ups from real drains, on both databases, held against a computation from the raw snapshots."""
 
+import itertools
 import math
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -15,7 +14,7 @@ from sqlalchemy import Engine, select
 
 from store import retention, rollup_backlog, rollup_lanes, rollups
 from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, coarser, of_snapshots
-from store.engine import reading, writing
+from store.engine import connect, reading, writing
 from store.schema import rollups_5m, snapshots
 from store.settings import Retention
 from tests.core import unpacked
@@ -28,6 +27,7 @@ from worker.ingest import drain
 
 KEEP = Retention(raw_seconds=48 * 3600, five_minutes_seconds=30 * 86400, hour_seconds=400 * 86400)
 CPU, SWAP = INDEX["cpu_percent"], INDEX["swap_percent"]
+FORK = multiprocessing.get_context("fork")
 HOUR_AGO = NOW - HOUR
 """NOW is on a whole hour."""
 
@@ -237,17 +237,12 @@ def _fail(*_: object) -> None:
     raise _Failed
 
 
-_ROLL_UP_FOR_EVER = """
-import itertools, sys
-from store.engine import connect
-from store.settings import Retention
-from worker import rollups
-engine = connect(sys.argv[1])
-rollups._BATCHES_AT_ONCE = 1
-print("ready", flush=True)
-for ring in itertools.count(1):
-    rollups.roll_up(engine, Retention(172800, 2592000, 34560000), lambda: 1_800_000_000.0 + 20 * ring)
-"""
+def _roll_up_for_ever(database_url: str) -> None:
+    engine = connect(database_url)
+    duty._BATCHES_AT_ONCE = 1
+    for ring in itertools.count(1):
+        now = NOW + 20 * ring
+        duty.roll_up(engine, KEEP, lambda now=now: now)
 
 
 def test_kill_9_in_the_middle_of_a_run_loses_nothing_and_counts_nothing_twice(
@@ -258,15 +253,13 @@ def test_kill_9_in_the_middle_of_a_run_loses_nothing_and_counts_nothing_twice(
     report(host, (HOUR_AGO + second for second in range(0, 3600, 2)))
     take_in(engine, inbox, NOW)
     for number in range(3):
-        with subprocess.Popen(
-            [sys.executable, "-c", _ROLL_UP_FOR_EVER, database_url], stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            deadline = time.monotonic() + 10
-            while len(rolled_up(engine, "rollups_5m")) <= 3 * number and time.monotonic() < deadline:
-                pass
-            process.send_signal(signal.SIGKILL)
+        process = FORK.Process(target=_roll_up_for_ever, args=(database_url,))
+        process.start()
+        deadline = time.monotonic() + 10
+        while len(rolled_up(engine, "rollups_5m")) <= 3 * number and time.monotonic() < deadline:
+            pass
+        process.kill()
+        process.join()
     assert rolled_up(engine, "rollups_5m")
     # Postgres holds the lane until it notices that nobody is there any more.
     now, deadline = NOW + 100_000, time.monotonic() + 10
