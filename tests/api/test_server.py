@@ -1,13 +1,17 @@
 import http.client
 import json
+import shutil
 import signal
 import socket
 import urllib.error
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import migrations
+from cli.ports import free_port
+from cli.redis_server import RedisServer
 from store.engine import connect
 from tests.api.served import Served
 
@@ -87,6 +91,20 @@ def test_what_strangers_send_is_escaped_in_the_log(serve: Serve, upgraded: str) 
     assert line.rstrip("\n").isprintable()
 
 
+@pytest.fixture(scope="module")
+def listening(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path, redis_server: RedisServer
+) -> Iterator[Served]:
+    """One server for all that it refuses."""
+    database = tmp_path_factory.mktemp("listening") / "served.db"
+    shutil.copy(sqlite_template, database)
+    environment = {"FLEETMEDIC_DATABASE_URL": f"sqlite:///{database}", "FLEETMEDIC_REDIS_URL": redis_server.url}
+    server = Served(free_port(), "127.0.0.1", environment)
+    server.wait_for_line("listening")
+    yield server
+    server.end()
+
+
 @pytest.mark.parametrize(
     ("request_line", "headers", "status"),
     [
@@ -99,12 +117,10 @@ def test_what_strangers_send_is_escaped_in_the_log(serve: Serve, upgraded: str) 
     ids=["a long address", "long headers", "a length that is none", "an unknown coding", "chunks that are none"],
 )
 def test_what_is_no_proper_http_is_refused_with_a_problem_document(
-    serve: Serve, upgraded: str, request_line: str, headers: list[str], status: int
+    listening: Served, request_line: str, headers: list[str], status: int
 ) -> None:
-    server = serve()
-    server.wait_for_line("listening")
     lines = [f"{request_line} HTTP/1.1", "Host: x", *headers, "", ""]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", listening.port), timeout=10) as client:
         client.sendall("\r\n".join(lines).encode())
         response = http.client.HTTPResponse(client)
         response.begin()
