@@ -14,7 +14,7 @@ def test_whatever_is_asked_is_answered_as_described_and_never_by_a_failure(tmp_p
     with running_up(tmp_path / "data") as up:
         server = up.server()
         command = [SCHEMATHESIS, "--config-file", CONFIG, "--no-color", "run", f"{server['api_url']}/openapi.json"]
-        options = ["--phases", "coverage,fuzzing", "--max-examples", "10", "--seed", "1"]
+        options = ["--phases", "coverage,fuzzing", "--max-examples", "4", "--seed", "1"]
         token = ["-H", f"Authorization: Bearer {server['admin_token']}"]
         run = subprocess.run([*command, *options, *token], cwd=tmp_path, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout
