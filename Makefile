@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system test-remedies browser systemd check lock
+.PHONY: help setup run test test-hosts test-server test-cli test-faults test-system test-remedies test-page browser systemd check lock
 
 PYTHON ?= python3
 UV ?= uv
@@ -44,10 +44,10 @@ side_by_side = @$(MAKE) --no-print-directory --jobs=7 $(if $(filter output-sync,
 
 test: ## all checks and tests; the base package also alone
 	$(side_by_side) setup .venv-base/base.stamp browser systemd
-	$(side_by_side) test-system test-faults test-cli test-server test-hosts test-remedies check
+	$(side_by_side) test-system test-faults test-cli test-server test-hosts test-remedies check test-page
 	.venv/bin/pytest -m quiet tests/system
 
-test-hosts test-server test-cli test-faults test-system test-remedies: .venv/dev.stamp
+test-hosts test-server test-cli test-faults test-system test-remedies test-page: .venv/dev.stamp
 
 # In the base environment: all of the collector that needs nothing of the server.
 base_tests := tests/wire tests/collector
@@ -68,9 +68,12 @@ test-cli:
 	.venv/bin/pytest $(cli_tests)
 
 fault_tests := $(addprefix tests/system/,test_faults.py test_bench_faults.py test_many_collectors.py)
-page_tests := tests/dashboard
 test-faults:
 	.venv/bin/pytest $(fault_tests)
+
+# In the lane of the checks, which are done first.
+page_tests := tests/dashboard
+test-page: | check
 	.venv/bin/pytest $(page_tests)
 
 test-system:
