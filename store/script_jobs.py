@@ -57,7 +57,7 @@ _BEGIN = """
         SELECT s.id FROM scripts AS s WHERE s.id {ids} AND s.{unfinished} AND s.attempts = 0 {lock}
     ), others AS (
         SELECT s.id FROM scripts AS s WHERE s.{unfinished} AND s.attempts = 0 AND NOT s.id {ids}
-        ORDER BY s.rung_at LIMIT {value} {lock}
+        ORDER BY s.rung_at, s.id LIMIT {value} {lock}
     )
     UPDATE scripts SET state = 'running', attempts = 1
     WHERE id IN (SELECT id FROM asked UNION ALL SELECT id FROM others) RETURNING id"""
@@ -184,7 +184,10 @@ def fail(connection: Connection, script_id: int, error: str) -> bool:
 def take_overdue(connection: Connection, rung_before: float, limit: int, now: float) -> list[int]:
     """Return jobs that are not done and of which no worker was told since then; note that they are told of now."""
     overdue = (
-        select(scripts.c.id).where(UNFINISHED, scripts.c.rung_at < rung_before).order_by(scripts.c.rung_at).limit(limit)
+        select(scripts.c.id)
+        .where(UNFINISHED, scripts.c.rung_at < rung_before)
+        .order_by(scripts.c.rung_at, scripts.c.id)
+        .limit(limit)
     )
     found = list(connection.execute(overdue).scalars())
     if found:
