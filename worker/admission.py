@@ -122,7 +122,7 @@ def admit(
             admitted.refuse(item.shard, item.data, "revoked host", entry)
         elif not is_authentic(position.key, item.data):
             admitted.refuse(item.shard, item.data, "wrong signature", entry)
-        elif keys.shard_of(entry.host) != item.shard:
+        elif item.shard != (keys.shard_of(entry.host) if line is None else line.shard):
             admitted.refuse(item.shard, item.data, "inbox of another shard", entry)
         else:
             if line is None:
