@@ -21,7 +21,7 @@ ROUTES = {
 
 def test_it_times_every_route_while_history_is_rolled_up_and_deleted() -> None:
     done = fleetmedic(
-        *("bench", "api", "--hosts", "20", "--whole-hosts", "1", "--seconds", "3", "--rate", "40", "--json")
+        *("bench", "api", "--hosts", "20", "--whole-hosts", "1", "--seconds", "8", "--rate", "15", "--json")
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
