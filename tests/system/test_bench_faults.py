@@ -24,7 +24,6 @@ def without(tmp_path: Path) -> tuple[str, ...]:
     return ()
 
 
-@pytest.mark.timeout(240)
 def test_nothing_is_lost_doubled_or_invented_under_any_fault(without: tuple[str, ...]) -> None:
     options = [word for kind in without for word in ("--without", kind)]
     done = fleetmedic("bench", "faults", "--minutes", "0.3", "--seed", "4", *options, "--json", timeout=200)

@@ -12,8 +12,6 @@ import pytest
 from tests.system.all_in_one import Up, running_up, wait_until
 from tests.system.processes import Part
 
-pytestmark = pytest.mark.timeout(240)
-
 SYSTEMD_RUNS = Path("/run/systemd/system").exists()
 FAILED = "Id=shop.service\nLoadState=loaded\nActiveState=failed\nSubState=failed\n"
 ACTIVE = "Id=shop.service\nLoadState=loaded\nActiveState=active\nSubState=running\n"

@@ -28,8 +28,6 @@ from wire.snapshot import (
     encode_details,
 )
 
-pytestmark = pytest.mark.timeout(240)
-
 CANARY = "canary-of-the-hostile-host"
 HOSTILE = [
     "<script>window.pwned=1</script>",

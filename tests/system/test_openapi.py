@@ -4,16 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.system.all_in_one import running_up
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-# More than two thousand requests, beside whatever else is tested at the same time.
-@pytest.mark.timeout(400)
 def test_whatever_is_asked_is_answered_as_described_and_never_by_a_failure(tmp_path: Path) -> None:
     with running_up(tmp_path / "data") as up:
         server = up.server()
