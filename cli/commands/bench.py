@@ -12,6 +12,7 @@ from cli.arguments import interval, minutes, whole_number
 from cli.bench.api import command as api
 from cli.bench.detect import command as detect
 from cli.bench.faults import command as faults
+from cli.interruption import heed_in_finalizers
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -132,6 +133,8 @@ def _add_seconds(parser: ArgumentParser, default: int, of_what: str) -> None:
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     """Run the bench; return 1 where something was lost or is there twice."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What it started would otherwise run on.
+    heed_in_finalizers()
     code: int = arguments.bench_run(arguments, environment)
     return code
 
