@@ -39,12 +39,12 @@ check: .venv/dev.stamp ## lint, format, types, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-# Side by side what may be: of the tests as many lanes as take about the same time, since each of them often waits.
-side_by_side = @$(MAKE) --no-print-directory --jobs=7 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+# Side by side what may be: two lanes a core, since each of them often waits; with more, what is measured starves.
+side_by_side = @$(MAKE) --no-print-directory --jobs=4 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 test: ## all checks and tests; the base package also alone
 	$(side_by_side) setup .venv-base/base.stamp browser systemd
-	$(side_by_side) test-system test-faults test-cli test-server test-hosts test-remedies check test-page
+	$(side_by_side) test-cli test-hosts test-faults test-remedies test-system check test-page test-server
 	.venv/bin/pytest -m quiet tests/system
 
 test-hosts test-server test-cli test-faults test-system test-remedies test-page: .venv/dev.stamp

@@ -143,7 +143,7 @@ def test_memory_high_only_reports_unless_it_is_told_otherwise(tmp_path: Path, ho
 
 @pytest.fixture
 def limited(tmp_path: Path) -> Iterator[Path]:
-    """A control group that may use 128 MiB, of whichever version this machine has."""
+    """A control group that may use 256 MiB, of whichever version this machine has."""
     version_1, version_2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
     base, limit = (version_1, "memory.limit_in_bytes") if version_1.exists() else (version_2, "memory.max")
     group = base / f"fleetmedic-{tmp_path.name}"
@@ -152,7 +152,7 @@ def limited(tmp_path: Path) -> Iterator[Path]:
     except OSError as error:
         pytest.skip(f"no control group of one's own: {error}")
     try:
-        (group / limit).write_text(str(128 * MEBIBYTE))
+        (group / limit).write_text(str(256 * MEBIBYTE))
     except OSError as error:
         pytest.skip(f"control groups here limit no memory: {error}")
     yield group
@@ -166,11 +166,11 @@ def within(group: Path) -> list[str]:
 
 def test_in_a_limited_group_the_limit_of_the_group_counts(tmp_path: Path, limited: Path) -> None:
     inside = within(limited)
-    with python(HOARDER, "hoarder", 114 * MEBIBYTE, inside=inside) as hoarder:
+    with python(HOARDER, "hoarder", 236 * MEBIBYTE, inside=inside) as hoarder:
         parameters = {**named(hoarder), "action": "terminate"}
         verify = run_fix(tmp_path, "memory_high", "verify", inside=inside, **parameters)
-        assert (verify.code, verify.result["before"]["total_kib"]) == (1, 128 * 1024)
-        assert "of this control group's 128 MiB, not below 90 %" in verify.result["message"]
+        assert (verify.code, verify.result["before"]["total_kib"]) == (1, 256 * 1024)
+        assert "of this control group's 256 MiB, not below 90 %" in verify.result["message"]
         run = run_fix(tmp_path, "memory_high", "apply", inside=inside, **parameters)
         assert (run.code, hoarder.wait(5)) == (0, -signal.SIGTERM)
         assert run.result["before"]["memory_percent"] > 90 > run.result["after"]["memory_percent"]
