@@ -91,7 +91,7 @@ class Watcher:
         self.post("/api/v1/policies", scope="fleet", type="cpu_spike", hold_seconds=20)
 
     def is_held_back_by_cpu(self) -> bool:
-        """Ask what holds the host back, which goes by its last half minute: the disk, until the CPU was busy for long."""
+        """Ask what holds the host back: by its last half minute, so it is the disk until the CPU was busy for long."""
         self.optimized = self.get("/api/agent/optimize")
         return bool(self.optimized["bottleneck"] == "cpu")
 
