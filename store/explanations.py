@@ -12,10 +12,10 @@ from store.schema import events, host_details
 _HOSTS_AT_ONCE = 500
 # A row that a drain holds is left for the next time: then neither ever waits for the other with rows in its hands.
 _EXPLAIN_POSTGRES = """
+    WITH held AS (SELECT id FROM events WHERE id = ANY(%b) AND explanation IS NULL FOR NO KEY UPDATE SKIP LOCKED)
     UPDATE events AS e SET explanation = u.explanation, evidence = e.evidence || u.added::jsonb
-    FROM unnest(%b, %b::text[], %b::text[]) AS u (id, explanation, added)
-    WHERE e.id = u.id AND e.explanation IS NULL
-    AND e.id IN (SELECT id FROM events WHERE id = ANY(%b) FOR NO KEY UPDATE SKIP LOCKED)"""
+    FROM unnest(%b, %b::text[], %b::text[]) AS u (id, explanation, added) JOIN held ON held.id = u.id
+    WHERE e.id = u.id"""
 _EXPLAIN_SQLITE = """
     UPDATE events SET explanation = ?, evidence = json_patch(evidence, ?) WHERE id = ? AND explanation IS NULL"""
 
@@ -62,7 +62,7 @@ def unexplained(connection: Connection, limit: int) -> list[Unexplained]:
         .order_by(events.c.opened_at.desc())
         .limit(limit)
     )
-    return [Unexplained(*row) for row in connection.execute(query)]
+    return [Unexplained(*row) for row in connection.execute(query).all()]
 
 
 def views(connection: Connection, host_ids: Sequence[int]) -> dict[int, Views]:
@@ -72,7 +72,7 @@ def views(connection: Connection, host_ids: Sequence[int]) -> dict[int, Views]:
     for first in range(0, len(host_ids), _HOSTS_AT_ONCE):
         some = host_ids[first : first + _HOSTS_AT_ONCE]
         query = select(host_details.c.host_id, *columns).where(host_details.c.host_id.in_(some))
-        found |= {host_id: Views(*row) for host_id, *row in connection.execute(query)}
+        found |= {host_id: Views(*row) for host_id, *row in connection.execute(query).all()}
     return found
 
 
@@ -84,7 +84,7 @@ def write(connection: Connection, explained: Sequence[Explained]) -> None:
     if connection.dialect.name == "postgresql":
         ids = Integers([one.id for one in explained])
         texts = [one.explanation for one in explained]
-        connection.exec_driver_sql(_EXPLAIN_POSTGRES, (ids, texts, added, ids))
+        connection.exec_driver_sql(_EXPLAIN_POSTGRES, (ids, ids, texts, added))
     else:
         rows = [(one.explanation, extra, one.id) for one, extra in zip(explained, added, strict=True)]
         connection.exec_driver_sql(_EXPLAIN_SQLITE, rows)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select
 
-from store.arrays import Floats, Integers
+from store.arrays import Blobs, Floats, Integers
 from store.engine import driver_cursor
 from store.schema import filesystem_history, filesystem_lanes, hosts
 from wire.text import MAX_TEXT, storable
@@ -28,9 +28,11 @@ _READ = """
     WHERE h.id >= {0} AND h.id < {0} AND CASE WHEN h.paused OR h.revoked_at IS NOT NULL THEN f.tracks IS NOT NULL
         ELSE f.host_id IS NULL OR f.next_at <= {0} END
     ORDER BY h.id"""
+_HOLD = """
+    UPDATE filesystem_lanes SET read_at = {0} WHERE lane = (SELECT lane FROM filesystem_lanes WHERE lane = {0}{1})"""
 _WRITE_POSTGRES = """
     INSERT INTO filesystem_history (host_id, mounts, points, next_at, tracks)
-    SELECT * FROM unnest(%b, %b::bytea[], %b::bytea[], %b, %b::bytea[])
+    SELECT * FROM unnest(%b, %b, %b, %b, %b)
     ON CONFLICT (host_id) DO UPDATE SET mounts = excluded.mounts, points = excluded.points,
         next_at = excluded.next_at, tracks = excluded.tracks"""
 _WRITE_SQLITE = """
@@ -119,11 +121,9 @@ def due_lanes(connection: Connection, read_before: float, now: float) -> list[in
 
 def hold_lane(connection: Connection, lane: int, now: float) -> bool:
     """Lock a lane for this transaction and note that it is read now; False where another one holds it."""
-    query = select(filesystem_lanes.c.lane).where(filesystem_lanes.c.lane == lane)
-    if connection.execute(query.with_for_update(skip_locked=True)).one_or_none() is None:
-        return False
-    connection.execute(update(filesystem_lanes).where(filesystem_lanes.c.lane == lane).values(read_at=now))
-    return True
+    is_postgres = connection.dialect.name == "postgresql"
+    statement = _HOLD.format("%s", " FOR UPDATE SKIP LOCKED") if is_postgres else _HOLD.format("?", "")
+    return bool(connection.exec_driver_sql(statement, (now, lane)).rowcount)
 
 
 def read_lane(connection: Connection, lane: int, now: float) -> list[Held]:
@@ -145,7 +145,7 @@ def write(connection: Connection, rows: Sequence[Row]) -> None:
         host_ids, mounts, points, next_at, tracks = zip(*rows, strict=True)
         with driver_cursor(connection) as cursor:
             cursor.execute(
-                _WRITE_POSTGRES, (Integers(host_ids), list(mounts), list(points), Floats(next_at), list(tracks))
+                _WRITE_POSTGRES, (Integers(host_ids), Blobs(mounts), Blobs(points), Floats(next_at), Blobs(tracks))
             )
     else:
         connection.exec_driver_sql(_WRITE_SQLITE, [tuple(row) for row in rows])

@@ -4,7 +4,6 @@ A vector of an older catalogue is shorter: what it does not have is missing. Of 
 """
 
 from collections.abc import Sequence
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -38,11 +37,13 @@ def matrix(packed: Sequence[bytes], kind: str, vectors: int, metrics: int, missi
     ``kind`` is the type of a value, of 4 bytes.
     """
     found = np.full((len(packed), vectors, metrics), missing, np.dtype(kind).newbyteorder("="))
-    lengths = np.fromiter(map(len, packed), np.int64, len(packed))
-    for length in np.unique(lengths).tolist():
-        is_such = lengths == length
+    lengths = list(map(len, packed))
+    kinds = set(lengths)
+    for length in kinds:
+        places = [place for place, one in enumerate(lengths) if one == length] if len(kinds) > 1 else slice(None)
+        such = [packed[place] for place in places] if isinstance(places, list) else packed
         held = length // (4 * vectors)
         shared = min(held, metrics)
-        block = np.frombuffer(b"".join(compress(packed, is_such.tolist())), kind)
-        found[is_such, :, :shared] = block.reshape(int(is_such.sum()), vectors, held)[:, :, :shared]
+        block = np.frombuffer(b"".join(such), kind)
+        found[places, :, :shared] = block.reshape(len(such), vectors, held)[:, :, :shared]
     return found

@@ -12,7 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from store.arrays import Floats, Integers, as_json
+from store.arrays import Blobs, Floats, Integers, as_json
 from store.engine import driver_cursor
 
 
@@ -137,9 +137,9 @@ def set_tracks(connection: Connection, tracks: Sequence[tuple[bytes | None, int]
     if connection.dialect.name == "postgresql":
         blobs, host_ids = zip(*tracks, strict=True)
         connection.exec_driver_sql(
-            "UPDATE host_state AS s SET tracks = u.tracks FROM unnest(%b::bytea[], %b) AS u (tracks, host_id) "
+            "UPDATE host_state AS s SET tracks = u.tracks FROM unnest(%b, %b) AS u (tracks, host_id) "
             "WHERE s.host_id = u.host_id",
-            (list(blobs), Integers(host_ids)),
+            (Blobs(blobs), Integers(host_ids)),
         )
     else:
         connection.exec_driver_sql("UPDATE host_state SET tracks = ? WHERE host_id = ?", list(tracks))

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from store.arrays import Floats, Integers
+from store.arrays import Blobs, Floats, Integers
 from store.schema import dead_letters, gaps, hosts
 
 MAX_DEAD_LETTERS = 10_000
@@ -80,7 +80,7 @@ _REPLACE_DETAILS = f"""
 _INTO_DETAILS = "INSERT INTO host_details AS h (host_id, taken_at, details)"
 _WRITE_DETAILS_SQLITE = f"{_INTO_DETAILS} VALUES (?, ?, ?) {_REPLACE_DETAILS}"
 _WRITE_DETAILS_POSTGRES = (
-    f"{_INTO_DETAILS} SELECT * FROM unnest(%b::int8[], %b::float8[], %b::bytea[]) "  # noqa: S608 - as above
+    f"{_INTO_DETAILS} SELECT * FROM unnest(%b, %b, %b) "  # noqa: S608 - as above
     f"{_REPLACE_DETAILS}"
 )
 
@@ -153,7 +153,8 @@ def write_details(connection: Connection, rows: Sequence[tuple[int, float, bytes
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_WRITE_DETAILS_POSTGRES, tuple(list(column) for column in zip(*rows, strict=True)))
+        host_ids, taken_at, details = zip(*rows, strict=True)
+        connection.exec_driver_sql(_WRITE_DETAILS_POSTGRES, (Integers(host_ids), Floats(taken_at), Blobs(details)))
     else:
         connection.exec_driver_sql(_WRITE_DETAILS_SQLITE, list(rows))
 

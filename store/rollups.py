@@ -12,6 +12,7 @@ from store.aggregates import FIVE_MINUTES, HOUR, Aggregates, Stored, merged, pac
 from store.arrays import Floats, Integers, as_json
 from store.binary_copy import NULL_LENGTH, copy_in
 from store.engine import driver_cursor
+from store.packed import matrix
 from wire.metrics import NAMES
 
 Table = Literal["rollups_5m", "rollups_1h"]
@@ -24,6 +25,9 @@ _READ_POSTGRES = "SELECT {columns} FROM {table} WHERE host_id = ANY(%b) AND star
 _READ_SQLITE = """
     SELECT {columns} FROM {table}
     WHERE host_id IN (SELECT value FROM json_each(?)) AND start_at >= ? AND start_at < ?"""
+_VALUES_POSTGRES = "SELECT host_id, aggregates FROM {table} WHERE host_id = ANY(%b) AND start_at = %b"
+_VALUES_SQLITE = """
+    SELECT host_id, aggregates FROM {table} WHERE host_id IN (SELECT value FROM json_each(?)) AND start_at = ?"""
 _PICK_POSTGRES = "SELECT {columns} FROM {table} WHERE host_id = ANY(%b) AND start_at = ANY(%b)"
 _PICK_SQLITE = """
     SELECT {columns} FROM {table} WHERE host_id IN (SELECT value FROM json_each(?))
@@ -54,7 +58,24 @@ def read_hosts(connection: Connection, table: Table, host_ids: Sequence[int], st
     else:
         query = _READ_SQLITE.format(table=table, columns=_COLUMNS)
         rows = connection.exec_driver_sql(query, (as_json(host_ids), start, end)).fetchall()
-    return unpack([Stored(*row) for row in rows], len(NAMES))
+    return unpack(list(map(Stored._make, rows)), len(NAMES))
+
+
+def read_values(
+    connection: Connection, table: Table, host_ids: Sequence[int], start_at: float
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the hosts of these that the table has a bucket of that starts then, and its values.
+
+    Averages, minima and maxima (hosts, 3, metrics), NaN for missing.
+    """
+    if connection.dialect.name == "postgresql":
+        with driver_cursor(connection) as cursor:
+            cursor.execute(_VALUES_POSTGRES.format(table=table), (Integers(host_ids), start_at), binary=True)
+            rows = cursor.fetchall()
+    else:
+        rows = connection.exec_driver_sql(_VALUES_SQLITE.format(table=table), (as_json(host_ids), start_at)).fetchall()
+    values = matrix([row[1] for row in rows], "<f4", 3, len(NAMES), np.nan)
+    return np.array([row[0] for row in rows], np.int64), values
 
 
 def read_buckets(
@@ -71,7 +92,7 @@ def read_buckets(
         query = _PICK_SQLITE.format(table=table, columns=_COLUMNS)
         given = (as_json(hosts), msgspec.json.encode(moments).decode())
         rows = connection.exec_driver_sql(query, given).fetchall()
-    return unpack([Stored(*row) for row in rows], len(NAMES))
+    return unpack(list(map(Stored._make, rows)), len(NAMES))
 
 
 def _take(connection: Connection, table: Table, of: Aggregates) -> list[Stored]:

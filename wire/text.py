@@ -10,7 +10,11 @@ def storable(text: str, limit: int = MAX_TEXT) -> str:
 
     Nothing else is changed, since a mount or a service must stay the one it names.
     """
-    return text[:limit].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    text = text[:limit]
+    # Nearly all of it, and there is much of it.
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def visible(text: str, limit: int = 200) -> str:

@@ -6,7 +6,8 @@ So does what a host pushes beyond its credit (``worker.throttle``).
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from store.positions import Position
 from store.records import DeadLetter
 from wire import keys
-from wire.entry import GAP, SNAPSHOT, Entry, is_authentic, open_entry
+from wire.entry import GAP, SNAPSHOT, Entry, is_authentic, open_entries, open_entry
 from wire.snapshot import MAX_BODY_BYTES, Gap, Snapshot, Unreadable, decode_gap, decode_snapshot
 from worker.ledger import Addition, Ended
 from worker.throttle import Credit
@@ -30,7 +31,10 @@ class Line(Struct):
     position: Position
     incarnation: int
     sequence: int
-    body_crc: int
+    known_crc: int
+    """``body_crc`` before this drain."""
+    body: bytes | None = None
+    """That of ``sequence``, where it came in this drain."""
     rows: list[int] = field(default_factory=list)
     """Its rows in ``Admitted.snapshots``."""
     cloned: bool = False
@@ -39,6 +43,11 @@ class Line(Struct):
     """To its ledger; None where all came once and in order."""
     credit: Credit | None = None
     """None while nobody watches how much it pushes."""
+
+    @property
+    def body_crc(self) -> int:
+        """CRC-32 of the body of ``sequence``, 0 where that was no snapshot."""
+        return self.known_crc if self.body is None else zlib.crc32(self.body)
 
     @property
     def moved(self) -> bool:
@@ -86,14 +95,21 @@ class Opened(Struct, gc=False):
 
 def open_all(heads: Mapping[int, Sequence[bytes]], admitted: Admitted) -> list[Opened]:
     """Read the entries of each shard, in order; what is none becomes a dead letter in ``admitted``."""
-    opened = []
+    opened: list[Opened] = []
     for shard, entries in heads.items():
-        for data in entries:
-            try:
-                opened.append(Opened(shard, data, open_entry(data)))
-            except Unreadable as error:
-                admitted.refuse(shard, data, str(error))
+        try:
+            opened += map(Opened, repeat(shard), entries, open_entries(entries))
+        except Unreadable:
+            opened += _readable(shard, entries, admitted)
     return opened
+
+
+def _readable(shard: int, entries: Sequence[bytes], admitted: Admitted) -> Iterator[Opened]:
+    for data in entries:
+        try:
+            yield Opened(shard, data, open_entry(data))
+        except Unreadable as error:
+            admitted.refuse(shard, data, str(error))
 
 
 def admit(
@@ -152,7 +168,7 @@ def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> 
         return
     if newer:
         _end(line)
-    line.incarnation, line.sequence, line.body_crc = entry.incarnation, entry.sequence, 0
+    line.incarnation, line.sequence, line.known_crc, line.body = entry.incarnation, entry.sequence, 0, None
     # From here on the host has moved on, whatever is in the body: an authentic entry never blocks its line.
     try:
         if refusal is not None:
@@ -166,7 +182,7 @@ def _take(item: Opened, line: Line, admitted: Admitted, refusal: str | None) -> 
         admitted.refuse(item.shard, item.data, str(error), entry)
         line.noted.dead_lettered += 1
         return
-    line.body_crc = zlib.crc32(entry.body)
+    line.body = entry.body
     line.rows.append(len(admitted.snapshots))
     admitted.snapshots.append(snapshot)
     admitted.entries.append(entry)
@@ -189,9 +205,8 @@ def _pass_over(entry: Entry, line: Line, newer: bool, refusal: str | None) -> No
         entry.kind != GAP
         and entry.incarnation == line.incarnation
         and entry.sequence == line.sequence
-        and line.body_crc
         and refusal is None
-        and zlib.crc32(entry.body) != line.body_crc
+        and line.body_crc not in (0, zlib.crc32(entry.body))
     ):
         line.cloned = True
 
@@ -216,7 +231,7 @@ def _take_gap(item: Opened, line: Line, newer: bool, admitted: Admitted, refusal
     ):
         if newer:
             _end(line)
-        line.incarnation, line.sequence, line.body_crc = entry.incarnation, gap.last, 0
+        line.incarnation, line.sequence, line.known_crc, line.body = entry.incarnation, gap.last, 0, None
         line.noted.dropped += gap.last - behind
         admitted.gaps.append((entry, replace(gap, first=behind + 1)))
     else:

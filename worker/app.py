@@ -1,6 +1,5 @@
 """The Celery app of a worker, and the process around it."""
 
-import gc
 import logging
 import os
 import socket
@@ -21,6 +20,7 @@ from wire import keys
 from wire.logs import log_to_stderr
 from wire.redis_url import broker_tls
 from worker.consumer import Consumer
+from worker.garbage import search_rarely
 from worker.inbox import Inbox
 from worker.listener import Listener, ListenerStep
 from worker.pool import TaskPool
@@ -39,8 +39,6 @@ _REDIS_TIMEOUTS = {
     "socket_keepalive": True,
     "health_check_interval": 5,
 }
-
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
 QUEUES = (keys.QUEUE_INGEST, keys.QUEUE_SCRIPTS)
@@ -136,9 +134,7 @@ def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUE
     publish_catalogue(engine, templates, time.time())
     # The children are forked from here and must not share a connection.
     engine.dispose()
-    # A drain makes objects by the ten thousand, none of them in a cycle: to look through them all finds nothing.
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    search_rarely()
     station = Station(settings, engine, Inbox(connect_redis(settings)), templates, time.time)
     app = create_app(settings, station, concurrency, queues)
     signals.worker_process_init.connect(lambda **_: engine.dispose(close=False), weak=False)

@@ -5,7 +5,6 @@ Both are asked for a new incarnation; from then on each supersedes the other, un
 a name of its own. ``host_flooding``: a host pushes more than its credit allows (``worker.throttle``).
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -75,4 +74,4 @@ def _unseen(kind: Conduct, known: Track | None, now: float) -> tuple[Track | Non
     if known.last_at + max(kind.quiet_seconds, FLAPPING_CLEAR_SECONDS if known.flapping else 0.0) >= now:
         return None, None
     past = replace(resolved(known, _KEPT_SECONDS), read_at=now)
-    return past, dataclasses.replace(event_change(0, past, "resolved"), resolved_at=now)
+    return past, replace(event_change(0, past, "resolved"), resolved_at=now)

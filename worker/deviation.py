@@ -110,8 +110,6 @@ def _bucket(connection: Connection, hosts: Hosts, size: int, start_at: float) ->
     """Return a bucket of a lane's hosts, by place."""
     values = np.full((3, size, len(METRICS)), np.nan, np.float32)
     if size:
-        stored = rollups.read_hosts(connection, "rollups_5m", hosts.ids.tolist(), start_at, start_at + FIVE_MINUTES)
-        places = deviations.places_of(stored.host_id)
-        for of_all, of_some in zip(values, (stored.average(), stored.least, stored.most), strict=True):
-            of_all[places] = of_some[:, PLACES]
+        host_ids, stored = rollups.read_values(connection, "rollups_5m", hosts.ids.tolist(), start_at)
+        values[:, deviations.places_of(host_ids)] = stored[:, :, PLACES].swapaxes(0, 1)
     return Bucket(*values)

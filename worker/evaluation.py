@@ -7,13 +7,16 @@ looked at one by one, and only where a rule asks for it are details decoded.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from wire.metrics import INDEX
 from wire.snapshot import Details, Unreadable
@@ -43,8 +46,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _Tracks = dict[tuple[str, str], Track]
 
 
-@dataclass(frozen=True)
-class EventChange:
+class EventChange(Struct, frozen=True, kw_only=True):
     """An event that is new, or has changed. Times are Unix seconds."""
 
     host: int
@@ -103,16 +105,17 @@ def evaluate(
     """
     breaches = np.stack([rule.breaches(batch, limits.gate(rule.type, batch.host)) for rule in RULES], axis=1)
     hosts = sorted({*batch.host[breaches.any(axis=1)].tolist(), *(host for host, mine in tracks.items() if mine)})
-    firsts = np.searchsorted(batch.host, hosts).tolist()
-    ends = np.searchsorted(batch.host, hosts, side="right").tolist()
+    firsts = np.searchsorted(batch.host, hosts)
+    counts = np.searchsorted(batch.host, hosts, side="right") - firsts
+    rows = np.repeat(firsts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    core = batch.core[rows[:, None], _METRICS]
+    readings = zip(rows.tolist(), batch.taken_at[rows].tolist(), core.tolist(), breaches[rows].tolist(), strict=True)
     evaluation = Evaluation()
-    for host, first, end in zip(hosts, firsts, ends, strict=True):
+    for host, count in zip(hosts, counts.tolist(), strict=True):
         known = {(track.type, track.subject): track for track in tracks.get(host, ())}
         one = _Host(host, dict(known), details_of, limits.of_host(host), evaluation)
-        values = batch.core[first:end, _METRICS].tolist()
-        taken_at = batch.taken_at[first:end].tolist()
-        for offset, in_breach in enumerate(breaches[first:end].tolist()):
-            one.see(first + offset, taken_at[offset], values[offset], in_breach)
+        for reading in islice(readings, count):
+            one.see(*reading)
         if one.tracks != known:
             evaluation.tracks[host] = list(one.tracks.values())
     return evaluation
@@ -159,10 +162,11 @@ class _Host:
                 key = rule.type, finding.subject
                 limit = self._limits.of(*key)
                 step = advance(rule.type, self.tracks.get(key), finding, limit, taken_at)
-                self._step(key, step)
+                evidence = _NOTHING
                 if step.change in ("opened", "reopened"):
                     self._evaluation.opened_rows.add(row)
-                    self._explain(key, {"taken_at": taken_at} | _evidence(rule, finding.subject, details))
+                    evidence = {"taken_at": taken_at} | _evidence(rule, finding.subject, details)
+                self._step(key, step, evidence)
 
     def _end_switched_off(self, taken_at: float, live: Mapping[str, set[str]]) -> None:
         """Resolve at once what is open though it is switched off, also what flaps, and forget what was to open."""
@@ -172,7 +176,7 @@ class _Host:
                 track = msgspec.structs.replace(self.tracks[event_type, subject], flapping=False)
                 self._step((event_type, subject), advance(event_type, track, _SWITCHED_OFF, _AT_ONCE, taken_at))
 
-    def _step(self, key: tuple[str, str], step: Step) -> None:
+    def _step(self, key: tuple[str, str], step: Step, evidence: Mapping[str, Any] = _NOTHING) -> None:
         if step.track is None:
             self.tracks.pop(key, None)
             return
@@ -181,7 +185,7 @@ class _Host:
             return
         if step.change == "resolved":
             self._keep_few(key[0])
-        change = event_change(self._host, step.track, step.change)
+        change = event_change(self._host, step.track, step.change, evidence)
         changes = self._evaluation.changes
         place = None if step.change == "opened" else self._change_at.get(key)
         if place is None:
@@ -191,7 +195,7 @@ class _Host:
             before = changes[place]
             changes[place] = replace(
                 change,
-                evidence=before.evidence,
+                evidence=change.evidence or before.evidence,
                 is_new=before.is_new,
                 reopens=before.reopens or change.reopens,
             )
@@ -204,10 +208,6 @@ class _Host:
             past.sort(key=lambda key: self.tracks[key].last_at)
             for key in past[: len(mine) - MOST_SUBJECTS]:
                 del self.tracks[key]
-
-    def _explain(self, key: tuple[str, str], evidence: dict[str, Any]) -> None:
-        place = self._change_at[key]
-        self._evaluation.changes[place] = replace(self._evaluation.changes[place], evidence=evidence)
 
 
 class _Lazy:

@@ -1,9 +1,9 @@
 """Which processes led to an event of memory: what its evidence shows, beside what the host said some minutes before."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from store import explanations

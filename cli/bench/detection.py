@@ -27,6 +27,7 @@ from worker.evaluation import evaluate
 from worker.events import Track
 from worker.explanations import explain_new
 from worker.filling import QUIET_SECONDS
+from worker.garbage import search_rarely
 from worker.inbox import Inbox
 
 _BATCH_HOSTS = 8000
@@ -54,6 +55,8 @@ def detection_us_per_snapshot(
     def later() -> float:
         return start_at + FIVE_MINUTES + rollups.GRACE_SECONDS + 1.0
 
+    # As the worker's children do, in which all this happens.
+    search_rarely()
     with writing(engine) as connection:
         begin_duties_anew(connection, start_at)
     cost = {

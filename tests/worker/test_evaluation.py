@@ -1,11 +1,11 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from tests.wire.test_snapshot import DETAILS
 from tests.worker.snapshots import Seen, batch, filesystem, process, seen
@@ -316,7 +316,7 @@ def test_one_at_a_time_or_all_at_once_is_the_same(said: list[Seen]) -> None:
 @given(st.lists(_said, max_size=8))
 def test_whatever_a_host_sends_an_event_can_be_stored(said: list[Seen]) -> None:
     for change in run(said).changes if said else []:
-        text = json.dumps(change.__dict__, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(asdict(change), allow_nan=False, ensure_ascii=False)
         assert "\\u0000" not in text
         text.encode("utf-8")
         assert len(change.subject) <= 1024
