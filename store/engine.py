@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import sqlalchemy.exc
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
@@ -46,6 +47,7 @@ def _connect_postgres(url: URL) -> Engine:
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
+        json_deserializer=msgspec.json.decode,
         connect_args={"connect_timeout": 5, "application_name": "fleetmedic", "client_encoding": "utf8"},
     )
 
@@ -69,7 +71,7 @@ def _connect_sqlite(url: str) -> Engine:
         raise UnsafeSqlite(
             f"SQLite {dbapi2.sqlite_version} can corrupt a database in WAL mode: install pysqlite3 0.6.1 or newer"
         )
-    engine = create_engine(url, module=dbapi2)
+    engine = create_engine(url, module=dbapi2, json_deserializer=msgspec.json.decode)
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:

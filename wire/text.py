@@ -22,10 +22,14 @@ def visible(text: str, limit: int = 200) -> str:
 
     So a name can neither steer a terminal, forge a log line, nor turn the reading direction.
     """
-    shown = "".join(
-        character
-        if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text[:limit]
-    )
+    shown = text[:limit]
+    # What is printable has none of these categories, nor of one more: it is looked at letter by letter all the same.
+    if not shown.isprintable():
+        shown = "".join(map(_escaped, shown))
     return shown + "…" if len(text) > limit else shown
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import psutil
 
+_LOOPS = 5
 _CPUCLOCK_SCHED = 2
 """The kernel's name for the time that the scheduler gave (linux/posix-timers_types.h)."""
 
@@ -29,6 +30,16 @@ def precise_cpu_seconds(pid: int) -> float:
     """
     reaped = psutil.Process(pid).cpu_times()
     return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED) + float(reaped.children_user + reaped.children_system)
+
+
+def loop_ms() -> float:
+    """Return the milliseconds of CPU that a fixed loop of Python takes: tells a slow machine from slow code."""
+    spent = []
+    for _ in range(_LOOPS):
+        before = time.process_time()
+        sum(number * number for number in range(1_000_000))
+        spent.append(time.process_time() - before)
+    return round(1e3 * sorted(spent)[_LOOPS // 2], 1)
 
 
 def _own_and_reaped(process: psutil.Process) -> float:

@@ -52,19 +52,24 @@ def detection_us_per_snapshot(
         work()
         return 1e6 * (_cpu(database) - before)
 
+    def before() -> float:
+        return start_at + rollups.GRACE_SECONDS + 1.0
+
     def later() -> float:
-        return start_at + FIVE_MINUTES + rollups.GRACE_SECONDS + 1.0
+        return before() + FIVE_MINUTES
 
     # As the worker's children do, in which all this happens.
     search_rarely()
     with writing(engine) as connection:
-        begin_duties_anew(connection, start_at)
+        begin_duties_anew(connection, start_at - FIVE_MINUTES)
     cost = {
         "rules": _rules_us(min(hosts, _BATCH_HOSTS), processes),
         "triage": spent_us(lambda: triage.triage(engine, inbox, time.time)) / snapshots,
         "explanations": spent_us(lambda: _explain_all(engine)) / snapshots,
     }
     rollups.roll_up(engine, _RETENTION, later)
+    # From then on there is something to remember, as there is on any other day.
+    deviation.look_for_deviations(engine, before)
     looked = spent_us(lambda: deviation.look_for_deviations(engine, later))
     cost["deviations"] = looked / hosts / (FIVE_MINUTES / INTERVAL_SECONDS)
     visited = spent_us(lambda: forecast.forecast(engine, {}, later))

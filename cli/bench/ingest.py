@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 import redis
 
-from cli.bench.cpu import cpu_seconds
+from cli.bench.cpu import cpu_seconds, loop_ms
 from cli.bench.detection import detection_us_per_snapshot
 from cli.bench.fleet import INTERVAL_SECONDS, SimulatedFleet
 from cli.bench.inboxes import Inboxes, wait_until_drained
@@ -111,10 +111,12 @@ def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]
     _wait_until_at_work(worker, probe, inboxes, client)
     children = len(psutil.Process(worker.process.pid).children())
     pids = _Pids(worker.process.pid, postgres_pid(engine), redis_pid)
+    loops_ms = [loop_ms()]
     before = pids.cpu()
     seconds = _drain(worker, inboxes, say)
     time.sleep(_AFTERWARDS_SECONDS)
     after = pids.cpu()
+    loops_ms.append(loop_ms())
     say("counting rows")
     with reading(engine) as connection:
         found = tally(connection, probe.id, _INCARNATION, plan.rounds)
@@ -127,6 +129,7 @@ def _run(plan: Plan, stage: Stage, say: Say, stack: ExitStack) -> dict[str, Any]
     return {
         **figures(plan, seconds, _spent(before, after), pushed.cpu_seconds, found),
         "detection_us_per_snapshot": detection,
+        "loop_ms": loops_ms,
         "body_bytes": round(pushed.body_bytes / (plan.hosts * plan.rounds)),
         "worker_children": children,
         "database_version": database_version,

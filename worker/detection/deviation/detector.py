@@ -76,9 +76,14 @@ def detect(
 
 def pack(memory: Memory) -> bytes:
     """Return the memory as it is stored: of each host its own figures, then those of its metrics."""
-    of_hosts = np.stack(memory.usual, axis=1)
-    of_metrics = np.stack(memory.model, axis=1)
-    return np.concatenate((of_hosts, of_metrics.reshape(len(of_hosts), -1)), axis=1).astype("<f4").tobytes()
+    hosts, metrics = memory.model.level.shape
+    table = np.empty((hosts, _HOST_FIELDS + _METRIC_FIELDS * metrics), "<f4")
+    of_metrics = table[:, _HOST_FIELDS:].reshape(hosts, _METRIC_FIELDS, metrics)
+    for place, of_hosts in enumerate(memory.usual):
+        table[:, place] = of_hosts
+    for place, of_hosts in enumerate(memory.model):
+        of_metrics[:, place] = of_hosts
+    return table.tobytes()
 
 
 def unpack(blob: bytes, hosts: int, metrics: int) -> Memory:

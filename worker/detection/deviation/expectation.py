@@ -8,6 +8,7 @@ to which one bucket adds no more than a few times what it was: an incident does 
 is usual after a day or two.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ _SETTLED_BUCKETS = 48
 WARM_UP_BUCKETS = 72
 """Nothing is said of a metric before."""
 _TINY = 1e-12
+_HOSTS_AT_ONCE = 512
 
 
 class Model(NamedTuple):
@@ -99,6 +101,25 @@ def observe(
 
     ``average``, ``lowest`` and ``highest`` are the bucket's, (H, M); NaN is missing and changes nothing.
     """
+    # As many hosts at a time as the processor's cache holds all arrays of: that takes half as long.
+    parts = [slice(first, first + _HOSTS_AT_ONCE) for first in range(0, max(len(average), 1), _HOSTS_AT_ONCE)]
+    models, seasons, surprises = zip(
+        *(
+            _observe(Model(*(one[part] for one in model)), season[part], average[part], lowest[part], highest[part])
+            for part in parts
+        ),
+        strict=True,
+    )
+    return Model(*_joined(models)), np.concatenate(seasons), Surprise(*_joined(surprises))
+
+
+def _joined(parts: Sequence[Sequence[Values]]) -> Iterator[Values]:
+    return (np.concatenate(some) for some in zip(*parts, strict=True))
+
+
+def _observe(
+    model: Model, season: Values, average: Values, lowest: Values, highest: Values
+) -> tuple[Model, Values, Surprise]:
     is_seen = ~np.isnan(average)
     average, lowest, highest = (np.where(is_seen, values, 0.0) for values in (average, lowest, highest))
     is_first = is_seen & (model.buckets == 0)
