@@ -4,16 +4,17 @@ Raw SQL through the driver: a drain moves thousands of hosts, and Core's handlin
 the database does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from store.arrays import Blobs, Floats, Integers, as_json
 from store.engine import driver_cursor
+from store.schema import shards
 
 
 class Position(Struct, gc=False):
@@ -79,28 +80,34 @@ _UPDATE_POSTGRES = """
     WHERE s.host_id = u.host_id"""
 
 
-def lock_shards(connection: Connection, shards: Sequence[int]) -> list[Shard]:
+def lock_shards(connection: Connection, ids: Sequence[int]) -> list[Shard]:
     """Take the shards for this transaction; those that another one holds are left out, without waiting."""
     if connection.dialect.name == "postgresql":
         rows = connection.exec_driver_sql(
             "SELECT id, caught_up_at FROM shards WHERE id = ANY(%s) ORDER BY id FOR UPDATE SKIP LOCKED",
-            (list(shards),),
+            (list(ids),),
         )
     else:
         # BEGIN IMMEDIATE has taken the whole database already.
         rows = connection.exec_driver_sql(
             "SELECT id, caught_up_at FROM shards WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
-            (as_json(shards),),
+            (as_json(ids),),
         )
     return [Shard(*row) for row in rows]
 
 
-def count_drain(connection: Connection, shards: Iterable[Shard]) -> None:
+def caught_up_at(connection: Connection, ids: Collection[int]) -> dict[int, float]:
+    """Return when the inbox of each of these shards was last seen empty, in Unix seconds, without a lock on it."""
+    query = select(shards.c.id, shards.c.caught_up_at).where(shards.c.id.in_(sorted(ids)))
+    return dict(connection.execute(query).tuples().all())
+
+
+def count_drain(connection: Connection, held: Iterable[Shard]) -> None:
     """Count one drain more for each shard, and note when its inbox was last seen empty."""
     mark = "%s" if connection.dialect.name == "postgresql" else "?"
     connection.exec_driver_sql(
         f"UPDATE shards SET version = version + 1, caught_up_at = {mark} WHERE id = {mark}",  # noqa: S608 - no value
-        [(shard.caught_up_at, shard.id) for shard in shards],
+        [(shard.caught_up_at, shard.id) for shard in held],
     )
 
 

@@ -22,14 +22,17 @@ class QuietHost(NamedTuple):
     tracks: bytes | None
 
 
-def unheard_hosts(connection: Connection, intervals: float, shortest_seconds: float, now: float) -> list[int]:
-    """Return the ids of hosts of which nothing came for so many intervals of theirs, or that never spoke.
+def unheard_hosts(
+    connection: Connection, intervals: float, shortest_seconds: float, since: float, now: float
+) -> list[int]:
+    """Return the ids of hosts of which nothing came for so many intervals of theirs, counted from ``since`` at most.
 
     One table and no more: a sweep asks this of all hosts, every few seconds.
     """
     longest = func.greatest if connection.dialect.name == "postgresql" else func.max
     window = longest(intervals * host_state.c.interval_seconds, shortest_seconds)
-    query = select(host_state.c.host_id).where(func.coalesce(host_state.c.received_at, 0.0) + window < now)
+    heard_at = longest(func.coalesce(host_state.c.received_at, 0.0), since)
+    query = select(host_state.c.host_id).where(heard_at + window < now)
     return list(connection.execute(query.order_by(host_state.c.host_id)).scalars())
 
 

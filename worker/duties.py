@@ -1,7 +1,7 @@
 """The periodic duties: hosts that fell silent, configs that Redis lost, data that is past its time."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -53,7 +53,7 @@ def sweep(engine: Engine, inbox: Inbox, now: float) -> Swept:
         publish_configs(engine, inbox, None)
     backlogged = {row.shard for row in inbox.look() if row.length}
     down: list[int] = []
-    for shard, host_ids in _suspects(engine, since, now).items():
+    for shard, host_ids in _suspects(engine, backlogged, since, now).items():
         with writing(engine) as connection:
             down += _sweep_shard(connection, shard, host_ids, shard in backlogged, since, now)
     inbox.announce({"events": down})
@@ -62,14 +62,19 @@ def sweep(engine: Engine, inbox: Inbox, now: float) -> Swept:
     return Swept(down, overdue)
 
 
-def _suspects(engine: Engine, since: float, now: float) -> dict[int, list[int]]:
+def _suspects(engine: Engine, backlogged: Collection[int], since: float, now: float) -> dict[int, list[int]]:
     """Return the hosts that seem to be down, by shard, as far as can be told without its lock."""
     suspects: dict[int, list[int]] = defaultdict(list)
     with reading(engine) as connection:
         strictest = strictest_silence(connection)
-        if since + strictest.opens_after_seconds < now:
-            unheard = unheard_hosts(connection, strictest.value, strictest.opens_after_seconds, now)
-            for host, _ in _down(connection, unheard, since, now):
+        earliest = since + strictest.opens_after_seconds
+        if earliest < now:
+            unheard = unheard_hosts(connection, strictest.value, strictest.opens_after_seconds, since, now)
+            caught_up = positions.caught_up_at(connection, backlogged)
+            # After an outage these are all hosts: to look at each of them would slow down what they wait for.
+            behind = {shard for shard, at in caught_up.items() if earliest >= at}
+            watched = [host_id for host_id in unheard if keys.shard_of(host_id) not in behind] if behind else unheard
+            for host, _ in _down(connection, watched, since, now):
                 suspects[keys.shard_of(host.host_id)].append(host.host_id)
     return suspects
 

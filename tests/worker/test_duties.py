@@ -1,15 +1,16 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from store import incidents, retention
 from store.engine import reading, writing
 from store.monitoring import set_paused
 from store.schema import events, hosts, snapshots
 from store.settings import Retention
+from store.silence import QuietHost
 from tests.worker.conftest import NOW, SimulatedHost
 from wire import keys
 from wire.config import decode_config
@@ -177,6 +178,28 @@ def test_a_host_whose_snapshots_wait_to_be_drained_is_not_silent(
     host.report(NOW + 10)
     watch(engine, inbox, NOW + 5, NOW + 100)
     assert down(engine) == []
+
+
+def test_a_sweep_looks_at_no_host_whose_shard_was_not_drained_since_the_server_is_back(
+    engine: Engine, inbox: Inbox, new_host: NewHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, silent = new_host(), new_host()
+    assert keys.shard_of(waiting.id) != keys.shard_of(silent.id)
+    looked_at: set[int] = set()
+
+    def quiet_hosts(connection: Connection, event_type: str, host_ids: Sequence[int]) -> Iterator[QuietHost]:
+        looked_at.update(host_ids)
+        return really(connection, event_type, host_ids)
+
+    really = duties.quiet_hosts
+    monkeypatch.setattr(duties, "quiet_hosts", quiet_hosts)
+    watch(engine, inbox, NOW, NOW + 5)
+    waiting.report(NOW)
+    watch(engine, inbox, NOW + 3600, NOW + 3690)
+    assert looked_at == set()
+    watch(engine, inbox, NOW + 3695, NOW + 3700)
+    assert looked_at == {silent.id}
+    assert down(engine) == [(silent.id, "open")]
 
 
 def test_two_sweeps_of_one_period_open_one_event(engine: Engine, inbox: Inbox, host: SimulatedHost) -> None:
