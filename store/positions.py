@@ -99,7 +99,7 @@ def lock_shards(connection: Connection, ids: Sequence[int]) -> list[Shard]:
 def caught_up_at(connection: Connection, ids: Collection[int]) -> dict[int, float]:
     """Return when the inbox of each of these shards was last seen empty, in Unix seconds, without a lock on it."""
     query = select(shards.c.id, shards.c.caught_up_at).where(shards.c.id.in_(sorted(ids)))
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 def count_drain(connection: Connection, held: Iterable[Shard]) -> None:
