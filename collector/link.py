@@ -8,10 +8,10 @@ telling, and importing it takes 14 MB on every host, which is as much as the res
 import socket
 from collections.abc import Sequence
 from typing import IO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from wire.keys import redis_password, redis_user
-from wire.redis_url import authorities
+from wire.redis_url import authorities, split
 from wire.text import visible
 
 TIMEOUT_SECONDS = 5.0
@@ -40,9 +40,7 @@ class Link:
         It may carry credentials; otherwise they are those of the host's own ACL user.
         Raises ValueError for a URL that is none of these.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.scheme == "unix"):
-            raise ValueError("a URL like redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH is needed")
+        parts = split(url)
         self._tls = parts.scheme == "rediss"
         self._authorities = authorities(url)
         self._path = unquote(parts.path) if parts.scheme == "unix" else ""

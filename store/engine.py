@@ -8,6 +8,8 @@ import msgspec
 import sqlalchemy.exc
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
+from wire.environment import SettingError
+
 # A writer that resets the WAL while another checkpoints can corrupt the file: sqlite.org/wal.html, fixed in 3.51.3.
 _FIRST_SAFE_SQLITE = (3, 51, 3)
 
@@ -29,18 +31,18 @@ class UnsafeSqlite(RuntimeError):
 def connect(database_url: str) -> Engine:
     """Return the engine for a ``sqlite:///`` or ``postgresql://`` URL; nothing is opened yet.
 
-    Raises UnsafeSqlite, and ValueError for a URL of another kind.
+    Raises UnsafeSqlite, and SettingError for a URL of another kind.
     """
     try:
         url = make_url(database_url)
     except Exception:  # noqa: BLE001 - the cause's message would show a password
-        raise ValueError("FLEETMEDIC_DATABASE_URL is not a database URL") from None
+        raise SettingError("FLEETMEDIC_DATABASE_URL is not a database URL") from None
     backend = url.get_backend_name()
     if backend == "sqlite":
         return _connect_sqlite(str(url))
     if backend in ("postgresql", "postgres"):
         return _connect_postgres(url)
-    raise ValueError(f"FLEETMEDIC_DATABASE_URL names {backend!r}: sqlite and postgresql are known")
+    raise SettingError(f"FLEETMEDIC_DATABASE_URL names {backend!r}: sqlite and postgresql are known")
 
 
 def _connect_postgres(url: URL) -> Engine:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wire import environment as env
+from wire import redis_url
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ServerSettings:
         data_dir = env.data_dir(environment)
         return cls(
             data_dir=data_dir,
-            redis_url=env.redis_url(environment),
+            redis_url=_redis_url(environment),
             database_url=env.text(environment, "FLEETMEDIC_DATABASE_URL", f"sqlite:///{data_dir / 'fleetmedic.db'}"),
             admin_token=env.text(environment, "FLEETMEDIC_ADMIN_TOKEN", ""),
             batch_entries=int(env.number(environment, "FLEETMEDIC_BATCH_ENTRIES", 8000, 1, 100_000)),
@@ -52,3 +53,12 @@ class ServerSettings:
                 86400 * env.number(environment, "FLEETMEDIC_RETENTION_HOUR_DAYS", 400, 1),
             ),
         )
+
+
+def _redis_url(environment: Mapping[str, str]) -> str:
+    url = env.redis_url(environment)
+    try:
+        redis_url.split(url)
+    except ValueError as error:
+        raise env.SettingError(f"FLEETMEDIC_REDIS_URL cannot be used: {error}") from None
+    return url

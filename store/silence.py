@@ -25,7 +25,7 @@ class QuietHost(NamedTuple):
 def unheard_hosts(
     connection: Connection, intervals: float, shortest_seconds: float, since: float, now: float
 ) -> list[int]:
-    """Return the ids of hosts of which nothing came for so many intervals of theirs, counted from ``since`` at most.
+    """Return the ids of hosts of which nothing came for so many intervals of theirs since then, in Unix seconds.
 
     One table and no more: a sweep asks this of all hosts, every few seconds.
     """

@@ -1,10 +1,20 @@
 """What the URL of a Redis says of TLS: ``rediss://HOST:PORT/0?ssl_ca_certs=FILE``, as redis-py and kombu spell it."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from wire.text import visible
 
 _AUTHORITIES = "ssl_ca_certs"
+
+
+def split(url: str) -> SplitResult:
+    """Return the parts of a URL. Raises ValueError for one that is none of a Redis, or whose port is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.scheme == "unix"):
+        raise ValueError("a URL like redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH is needed")
+    # Looking at it is what reads it.
+    _ = parts.port
+    return parts
 
 
 def authorities(url: str) -> str | None:

@@ -23,7 +23,7 @@ def visible(text: str, limit: int = 200) -> str:
     So a name can neither steer a terminal, forge a log line, nor turn the reading direction.
     """
     shown = text[:limit]
-    # What is printable has none of these categories, nor of one more: it is looked at letter by letter all the same.
+    # Printable text has no character that is to be escaped; of the other, some of the spaces are not.
     if not shown.isprintable():
         shown = "".join(map(_escaped, shown))
     return shown + "…" if len(text) > limit else shown

@@ -118,7 +118,11 @@ def _without_traceback_of_outages(record: logging.LogRecord) -> bool:
 
 
 def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUEUES) -> int:
-    """Work on these queues until SIGTERM, with ``concurrency`` child processes; wait for the database first."""
+    """Work on these queues until SIGTERM, with ``concurrency`` child processes; wait for the database first.
+
+    Raises SettingError and UnsafeSqlite.
+    """
+    engine = connect(settings.database_url)
     log_to_stderr(logging.INFO)
     for handler in logging.getLogger().handlers:
         handler.addFilter(_without_traceback_of_outages)
@@ -128,7 +132,6 @@ def main(settings: ServerSettings, concurrency: int, queues: Sequence[str] = QUE
     warnings.simplefilter("ignore", SecurityWarning)
     # Of a default that changes in Celery 6, and is set here.
     warnings.simplefilter("ignore", CPendingDeprecationWarning)
-    engine = connect(settings.database_url)
     migrations.wait_until_current(engine, log.info)
     templates = load_all()
     publish_catalogue(engine, templates, time.time())

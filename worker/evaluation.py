@@ -13,7 +13,6 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
@@ -173,7 +172,7 @@ class _Host:
         for event_type, subjects in live.items():
             for subject in [one for one in subjects if not self._limits.of(event_type, one).enabled]:
                 subjects.discard(subject)
-                track = msgspec.structs.replace(self.tracks[event_type, subject], flapping=False)
+                track = replace(self.tracks[event_type, subject], flapping=False)
                 self._step((event_type, subject), advance(event_type, track, _SWITCHED_OFF, _AT_ONCE, taken_at))
 
     def _step(self, key: tuple[str, str], step: Step, evidence: Mapping[str, Any] = _NOTHING) -> None:

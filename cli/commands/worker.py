@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping
 
 from cli.arguments import whole_number
+from cli.errors import CommandFailed
 from cli.loading import loading
 from wire.keys import QUEUE_INGEST, QUEUE_SCRIPTS
 
@@ -28,12 +29,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace, environment: Mapping[str, str]) -> int:
     """Work until told to stop."""
     with loading():
+        from store.engine import UnsafeSqlite
         from store.settings import ServerSettings
         from worker.app import QUEUES, main
 
     settings = ServerSettings.from_environment(environment)
     usual = 1 if settings.database_url.startswith("sqlite") else os.cpu_count() or 1
-    return main(settings, arguments.concurrency or usual, arguments.queues or QUEUES)
+    try:
+        return main(settings, arguments.concurrency or usual, arguments.queues or QUEUES)
+    except UnsafeSqlite as error:
+        raise CommandFailed(str(error)) from None
 
 
 def _queues(text: str) -> list[str]:

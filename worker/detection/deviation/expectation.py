@@ -101,7 +101,7 @@ def observe(
 
     ``average``, ``lowest`` and ``highest`` are the bucket's, (H, M); NaN is missing and changes nothing.
     """
-    # As many hosts at a time as the processor's cache holds all arrays of: that takes half as long.
+    # As many hosts at a time as the processor's cache holds all arrays of.
     parts = [slice(first, first + _HOSTS_AT_ONCE) for first in range(0, max(len(average), 1), _HOSTS_AT_ONCE)]
     models, seasons, surprises = zip(
         *(
