@@ -22,6 +22,8 @@ DEFAULT_INTERVAL_SECONDS = 30.0
 """The pace of a collector that nobody asked for another."""
 # So many rows are read sooner than the step is made longer for a coarser source.
 _MOST_ROWS = 1000
+# This share of the points asked for is enough where a coarser source gives it, from a tenth of the rows.
+_ENOUGH_POINTS = 0.75
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ def buckets(
     """
     step = math.ceil(max((end - start) / points, interval_seconds))
     source: Table | None = "rollups_1h"
-    if start >= raw_from and (step < FIVE_MINUTES or (end - start) / interval_seconds <= _MOST_ROWS):
+    if start >= raw_from and (step < _ENOUGH_POINTS * FIVE_MINUTES or (end - start) / interval_seconds <= _MOST_ROWS):
         source = None
-    elif start >= five_minutes_from and (step < HOUR or (end - start) / FIVE_MINUTES <= _MOST_ROWS):
+    elif start >= five_minutes_from and (step < _ENOUGH_POINTS * HOUR or (end - start) / FIVE_MINUTES <= _MOST_ROWS):
         source = "rollups_5m"
     span = _cover(start, end, step, source)
     if span.count > points:

@@ -1,5 +1,6 @@
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
@@ -35,6 +36,25 @@ def test_a_moving_span_keeps_the_edges_of_its_buckets() -> None:
     now, later = (metrics.buckets(at - 3600, at, 120, 5.0) for at in (1_800_000_003.7, 1_800_000_013.2))
     assert now.step_seconds == later.step_seconds
     assert (now.start - later.start) % now.step_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("days", "points", "source", "step_seconds"),
+    [
+        (0.25, 200, None, 108),
+        (0.5, 200, None, 216),
+        (1, 200, "rollups_5m", 600),
+        (6, 200, "rollups_5m", 2700),
+        (7, 200, "rollups_1h", 3600),
+        (30, 200, "rollups_1h", 14400),
+        (7, 2000, "rollups_5m", 600),
+    ],
+)
+def test_a_chart_reads_the_coarsest_source_that_gives_three_quarters_of_its_points(
+    days: float, points: int, source: str | None, step_seconds: int
+) -> None:
+    span = metrics.buckets(0, days * 86400, points, 30.0)
+    assert (span.source, span.step_seconds) == (source, step_seconds)
 
 
 def test_buckets_hold_what_the_snapshots_come_to(engine: Engine) -> None:
