@@ -27,7 +27,7 @@ class Lane(NamedTuple):
     id: int
     until: float
     """The buckets before were looked at, in Unix seconds."""
-    memory: bytes
+    memory: bytes | memoryview
     tracks: bytes | None
 
 

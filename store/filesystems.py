@@ -1,6 +1,7 @@
 """The history of each host's filesystems: one row a host, its points packed; lanes of hosts that are read together."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -79,6 +80,7 @@ def subject(mount: str, part: int) -> str:
     return storable(mount, MAX_TEXT - len(_INODES)) + _INODES if part else storable(mount)
 
 
+@cache
 def point_type(mounts: int) -> np.dtype[np.void]:
     """Return the layout of a point of so many mounts: Unix seconds, then space and inodes of each."""
     return np.dtype([("at", "<u4"), ("used", "<u2", (mounts * PARTS,))])

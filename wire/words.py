@@ -8,6 +8,7 @@ from wire.text import visible
 _LONGEST_NAME = 60
 _LAST_SECOND = 253_402_300_799.0
 """Of the year 9999: no later time can be written."""
+_DAY_SECONDS = 86400
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -54,6 +55,7 @@ def clock(moment: float, reference: float) -> str:
     """Return 10:02, with the date where that is not the day of ``reference``."""
     if not (0 <= moment <= _LAST_SECOND and 0 <= reference <= _LAST_SECOND):
         return "an unknown time"
-    at = datetime.fromtimestamp(moment, UTC)
-    is_same_day = at.date() == datetime.fromtimestamp(reference, UTC).date()
-    return f"{at:%H:%M}" if is_same_day else f"{at:%Y-%m-%d %H:%M}"
+    if moment // _DAY_SECONDS == reference // _DAY_SECONDS:
+        hour, minute = divmod(int(moment % _DAY_SECONDS) // 60, 60)
+        return f"{hour:02}:{minute:02}"
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M}"

@@ -74,7 +74,7 @@ def detect(
     return Memory(model, usual), season, Detected(deviation, surprise, median, metrics_seen > 0)
 
 
-def pack(memory: Memory) -> bytes:
+def pack(memory: Memory) -> memoryview:
     """Return the memory as it is stored: of each host its own figures, then those of its metrics."""
     hosts, metrics = memory.model.level.shape
     table = np.empty((hosts, _HOST_FIELDS + _METRIC_FIELDS * metrics), "<f4")
@@ -83,21 +83,23 @@ def pack(memory: Memory) -> bytes:
         table[:, place] = of_hosts
     for place, of_hosts in enumerate(memory.model):
         of_metrics[:, place] = of_hosts
-    return table.tobytes()
+    return table.reshape(-1).view(np.uint8).data
 
 
-def unpack(blob: bytes, hosts: int, metrics: int) -> Memory:
+def unpack(blob: bytes | memoryview, hosts: int, metrics: int) -> Memory:
     """Read the memory of so many hosts; of those that it does not have nothing is known."""
     row = _HOST_FIELDS + _METRIC_FIELDS * metrics
     table = grown(np.frombuffer(blob, "<f4").reshape(-1, row), hosts)
     of_metrics = table[:, _HOST_FIELDS:].reshape(hosts, _METRIC_FIELDS, metrics)
-    usual = (np.ascontiguousarray(table[:, place]) for place in range(_HOST_FIELDS))
-    model = (np.ascontiguousarray(of_metrics[:, place]) for place in range(_METRIC_FIELDS))
+    usual = (table[:, place] for place in range(_HOST_FIELDS))
+    model = (of_metrics[:, place] for place in range(_METRIC_FIELDS))
     return Memory(Model(*model), Usual(*usual))
 
 
 def grown(table: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
     """Return a table with so many rows, new ones 0."""
+    if len(table) == rows:
+        return table
     whole = np.zeros((rows, table.shape[1]), np.float32)
     whole[: min(rows, len(table))] = table[:rows]
     return whole
