@@ -42,7 +42,7 @@ def query(wanted: type[Parsed]) -> Parsed:
     try:
         asked = msgspec.convert(request.args.to_dict(), wanted, strict=False)
     except msgspec.ValidationError as error:
-        _refuse(error)
+        _refuse(error, wanted)
     # The text "null" becomes None where no text is wanted: what is left out, and that alone, is None.
     for field, name in zip(wanted.__struct_fields__, wanted.__struct_encode_fields__, strict=True):
         if name in request.args and getattr(asked, field) is None:
@@ -62,7 +62,7 @@ def body(wanted: type[Parsed]) -> Parsed:
     try:
         return msgspec.json.decode(sent or b"{}", type=wanted)
     except msgspec.ValidationError as error:
-        _refuse(error)
+        _refuse(error, wanted)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from None
 
@@ -94,11 +94,12 @@ def read_cursor(cursor: str, wanted: type[Place]) -> Place:
         raise bad_field("cursor", "is none that this API handed out: start again without it") from None
 
 
-def _refuse(error: msgspec.ValidationError) -> NoReturn:
+def _refuse(error: msgspec.ValidationError, wanted: type[Struct]) -> NoReturn:
     if missing := _MISSING_FIELD.search(str(error)):
         raise bad_field(missing[1], "is needed") from None
     if unknown := _UNKNOWN_FIELD.search(str(error)):
-        raise bad_field(unknown[1], "is not known here") from None
+        known = ", ".join(sorted(wanted.__struct_encode_fields__)) or "no fields"
+        raise bad_field(unknown[1], f"is not known here: there are {known}") from None
     if fault := _FAULT_AT_FIELD.fullmatch(str(error)):
         raise bad_field(fault[2], f"does not fit: {fault[1]}") from None
     raise Problem(HTTPStatus.BAD_REQUEST, f"the body does not fit: {error}") from None

@@ -84,7 +84,7 @@ def test_policies_are_listed_by_page_scope_and_type(client: FlaskClient, rows: A
         ({"tag": "eu"}, "tag", "tag does not go with the scope fleet"),
         ({"scope": "host", "host": "nobody"}, "host", "no host has the id or name 'nobody'"),
         ({"scope": "galaxy"}, "scope", "scope does not fit"),
-        ({"limits": 5}, "limits", "limits is not known here"),
+        ({"limits": 5}, "limits", "limits is not known here: there are clear_margin, "),
         ({"scope": "tag", "tag": "a\x00b"}, "tag", "tag does not fit"),
     ],
 )

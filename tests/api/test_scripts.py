@@ -118,7 +118,11 @@ def test_a_script_is_shown_with_all_that_is_known_of_it(client: FlaskClient, row
             "must be a string of at most 20 characters that matches",
         ),
         ({"issue_type": "service_restart", "parameters": {"service": "a" * 21}}, "parameters.service", "must be"),
-        ({"colour": "red"}, "colour", "is not known here"),
+        (
+            {"colour": "red"},
+            "colour",
+            "is not known here: there are event_id, host, issue_type, parameters, script_type",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused_at_once_by_name(
