@@ -5,8 +5,9 @@ bound of the dimension, then length and value of each element. psycopg's own dum
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -43,6 +44,16 @@ class Blobs:
         lengths = (_NULL_LENGTH if value is None else _LENGTH.pack(len(value)) for value in values)
         elements = chain.from_iterable(zip(lengths, (value or b"" for value in values), strict=True))
         self.binary = _header(None in values, _BYTEA, len(values)) + b"".join(elements)
+
+
+def unnested(names: Sequence[str], types: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the FROM item ``u`` of Postgres that has a row of these names for each place of as many arrays.
+
+    ``types`` are those of arrays that psycopg does not tell. As a function in FROM each array would first be written
+    out as a table of its own: of nine columns that is a quarter of what updating a row takes.
+    """
+    marks = (f"%b::{types[name]}" if name in types else "%b" for name in names)
+    return f"(SELECT {', '.join(f'unnest({mark}) AS {name}' for mark, name in zip(marks, names, strict=True))}) AS u"
 
 
 def as_json(values: Sequence[int]) -> str:

@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from store.arrays import Integers
+from store.arrays import Integers, unnested
 from store.schema import events, host_details
 
 _HOSTS_AT_ONCE = 500
 # A row that a drain holds is left for the next time: then neither ever waits for the other with rows in its hands.
-_EXPLAIN_POSTGRES = """
+_ROWS = unnested(("id", "explanation", "added"), {"explanation": "text[]", "added": "text[]"})
+_EXPLAIN_POSTGRES = f"""
     WITH held AS (SELECT id FROM events WHERE id = ANY(%b) AND explanation IS NULL FOR NO KEY UPDATE SKIP LOCKED)
     UPDATE events AS e SET explanation = u.explanation, evidence = e.evidence || u.added::jsonb
-    FROM unnest(%b, %b::text[], %b::text[]) AS u (id, explanation, added) JOIN held ON held.id = u.id
-    WHERE e.id = u.id"""
+    FROM {_ROWS} JOIN held ON held.id = u.id
+    WHERE e.id = u.id"""  # noqa: S608 - no value
 _EXPLAIN_SQLITE = """
     UPDATE events SET explanation = ?, evidence = json_patch(evidence, ?) WHERE id = ? AND explanation IS NULL"""
 

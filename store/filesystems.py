@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, func, insert, or_, select
 
-from store.arrays import Blobs, Floats, Integers
+from store.arrays import Blobs, Floats, Integers, unnested
 from store.engine import driver_cursor
 from store.schema import filesystem_history, filesystem_lanes, hosts
 from wire.text import MAX_TEXT, storable
@@ -31,11 +31,11 @@ _READ = """
     ORDER BY h.id"""
 _HOLD = """
     UPDATE filesystem_lanes SET read_at = {0} WHERE lane = (SELECT lane FROM filesystem_lanes WHERE lane = {0}{1})"""
-_WRITE_POSTGRES = """
+_WRITE_POSTGRES = f"""
     INSERT INTO filesystem_history (host_id, mounts, points, next_at, tracks)
-    SELECT * FROM unnest(%b, %b, %b, %b, %b)
+    SELECT * FROM {unnested(("host_id", "mounts", "points", "next_at", "tracks"))}
     ON CONFLICT (host_id) DO UPDATE SET mounts = excluded.mounts, points = excluded.points,
-        next_at = excluded.next_at, tracks = excluded.tracks"""
+        next_at = excluded.next_at, tracks = excluded.tracks"""  # noqa: S608 - no value
 _WRITE_SQLITE = """
     INSERT OR REPLACE INTO filesystem_history (host_id, mounts, points, next_at, tracks) VALUES (?, ?, ?, ?, ?)"""
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from store.arrays import Blobs, Floats, Integers, as_json
+from store.arrays import Blobs, Floats, Integers, as_json, unnested
 from store.engine import driver_cursor
 from store.schema import shards
 
@@ -69,15 +69,14 @@ _UPDATE_SQLITE = """
         cpu_percent = CASE WHEN ?4 IS NULL THEN cpu_percent ELSE ?7 END,
         impossible_values = impossible_values + ?8
     WHERE host_id = ?9"""
-_UPDATE_POSTGRES = """
+_UPDATE_POSTGRES = f"""
     UPDATE host_state AS s SET incarnation = u.incarnation, sequence = u.sequence, body_crc = u.body_crc,
         received_at = coalesce(u.received_at, s.received_at), taken_at = coalesce(u.taken_at, s.taken_at),
         interval_seconds = coalesce(u.interval_seconds, s.interval_seconds),
         cpu_percent = CASE WHEN u.received_at IS NULL THEN s.cpu_percent ELSE u.cpu_percent END,
         impossible_values = s.impossible_values + u.impossible_values
-    FROM unnest(%b, %b, %b, %b, %b, %b, %b, %b, %b) AS u (incarnation, sequence, body_crc, received_at, taken_at,
-        interval_seconds, cpu_percent, impossible_values, host_id)
-    WHERE s.host_id = u.host_id"""
+    FROM {unnested(Moved._fields)}
+    WHERE s.host_id = u.host_id"""  # noqa: S608 - no value
 
 
 def lock_shards(connection: Connection, ids: Sequence[int]) -> list[Shard]:
@@ -144,7 +143,7 @@ def set_tracks(connection: Connection, tracks: Sequence[tuple[bytes | None, int]
     if connection.dialect.name == "postgresql":
         blobs, host_ids = zip(*tracks, strict=True)
         connection.exec_driver_sql(
-            "UPDATE host_state AS s SET tracks = u.tracks FROM unnest(%b, %b) AS u (tracks, host_id) "
+            f"UPDATE host_state AS s SET tracks = u.tracks FROM {unnested(('tracks', 'host_id'))} "  # noqa: S608 - no value
             "WHERE s.host_id = u.host_id",
             (Blobs(blobs), Integers(host_ids)),
         )

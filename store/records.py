@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from store.arrays import Blobs, Floats, Integers
+from store.arrays import Blobs, Floats, Integers, unnested
 from store.schema import dead_letters, gaps, hosts
 
 MAX_DEAD_LETTERS = 10_000
@@ -16,13 +16,12 @@ MAX_GAPS = 1000
 """That are kept of one host."""
 _MAX_DEAD_ENTRY_BYTES = 4096
 
-_ARRAYS: Mapping[str, tuple[str, Callable[[Sequence[Any]], Any]]] = {
-    **dict.fromkeys(("type", "subject", "severity", "state", "evidence"), ("%b::text[]", list)),
-    **dict.fromkeys(("host_id", "openings"), ("%b", Integers)),
-    "flapping": ("%b::bool[]", list),
+_TYPES = dict.fromkeys(("type", "subject", "severity", "state", "evidence"), "text[]") | {"flapping": "bool[]"}
+_ARRAYS: Mapping[str, Callable[[Sequence[Any]], Any]] = {
+    **dict.fromkeys(_TYPES, list),
+    **dict.fromkeys(("host_id", "openings"), Integers),
 }
-"""How a column of events becomes a parameter; that of any other is one of doubles."""
-_DOUBLES = ("%b", Floats)
+"""How a column of events becomes a parameter; any other is one of doubles."""
 
 _EVENT_KEY = ("host_id", "type", "subject")
 _EVENT_CHANGES = ("severity", "state", "limit_value", "value", "peak_value", "peak_at", "last_at", "resolved_at")
@@ -33,17 +32,13 @@ _REOPENED_KEY = (*_EVENT_KEY, "opened_at")
 _NEW = (*_EVENT_KEY, *_EVENT_CHANGES, *_REOPENS, "first_value", "started_at", "opened_at")
 
 
-def _unnest(names: Sequence[str]) -> str:
-    return f"unnest({', '.join(_ARRAYS.get(name, _DOUBLES)[0] for name in names)}) AS u ({', '.join(names)})"
-
-
 _UPDATE_EVENTS_SQLITE = (
     f"UPDATE events SET {', '.join(f'{name} = ?' for name in _EVENT_CHANGES)} "  # noqa: S608 - our own column names
     f"WHERE {' AND '.join(f'{name} = ?' for name in _EVENT_KEY)} AND state = 'open'"
 )
 _UPDATE_EVENTS_POSTGRES = (
     f"UPDATE events AS e SET {', '.join(f'{name} = u.{name}' for name in _EVENT_CHANGES)} "  # noqa: S608 - as above
-    f"FROM {_unnest(_CHANGED)} "
+    f"FROM {unnested(_CHANGED, _TYPES)} "
     f"WHERE {' AND '.join(f'e.{name} = u.{name}' for name in _EVENT_KEY)} AND e.state = 'open'"
 )
 
@@ -60,14 +55,14 @@ _REOPEN_POSTGRES = (
     f"evidence = u.evidence::jsonb, {_AS_UNSEEN} "
     "FROM (SELECT u.*, (SELECT max(o.id) FROM events AS o WHERE "
     f"{' AND '.join(f'o.{name} = u.{name}' for name in _REOPENED_KEY)}) AS id "
-    f"FROM {_unnest((*_REOPENED, *_REOPENED_KEY))}) AS u WHERE e.id = u.id RETURNING e.id"
+    f"FROM {unnested((*_REOPENED, *_REOPENED_KEY), _TYPES)}) AS u WHERE e.id = u.id RETURNING e.id"
 )
 
 _INTO_EVENTS = f"INSERT INTO events ({', '.join(_NEW)})"
 _INSERT_SQLITE = f"{_INTO_EVENTS} VALUES ({', '.join('?' * len(_NEW))}) ON CONFLICT DO NOTHING"
 _INSERT_POSTGRES = (
     f"{_INTO_EVENTS} SELECT {', '.join('evidence::jsonb' if name == 'evidence' else name for name in _NEW)} "  # noqa: S608 - as above
-    f"FROM {_unnest(_NEW)} ON CONFLICT DO NOTHING"
+    f"FROM {unnested(_NEW, _TYPES)} ON CONFLICT DO NOTHING"
 )
 
 _EARLIER_SECONDS = 600
@@ -80,7 +75,7 @@ _REPLACE_DETAILS = f"""
 _INTO_DETAILS = "INSERT INTO host_details AS h (host_id, taken_at, details)"
 _WRITE_DETAILS_SQLITE = f"{_INTO_DETAILS} VALUES (?, ?, ?) {_REPLACE_DETAILS}"
 _WRITE_DETAILS_POSTGRES = (
-    f"{_INTO_DETAILS} SELECT * FROM unnest(%b, %b, %b) "  # noqa: S608 - as above
+    f"{_INTO_DETAILS} SELECT * FROM {unnested(('host_id', 'taken_at', 'details'))} "  # noqa: S608 - as above
     f"{_REPLACE_DETAILS}"
 )
 
@@ -138,7 +133,7 @@ def _with_json(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arrays(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-    return tuple(_ARRAYS.get(name, _DOUBLES)[1]([row[name] for row in rows]) for name in names)
+    return tuple(_ARRAYS.get(name, Floats)([row[name] for row in rows]) for name in names)
 
 
 def _tuples(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
