@@ -222,7 +222,7 @@ def _tracks(line: Line) -> list[Track]:
 def _moved(admitted: Admitted, rows: Rows, now: float) -> Moved:
     only_moved = [line for line in admitted.lines.values() if not line.rows and line.moved]
     lines = rows.hosts + only_moved
-    lasts = np.cumsum([len(line.rows) for line in rows.hosts], dtype=np.int64) - 1
+    lasts = rows.lasts
     firsts = np.concatenate(([0], lasts[:-1] + 1)) if rows.hosts else lasts
     impossible = np.add.reduceat(rows.impossible, firsts) if rows.hosts else lasts
     stored = rows.stored
@@ -245,20 +245,16 @@ def _moved(admitted: Admitted, rows: Rows, now: float) -> Moved:
 
 def _details(admitted: Admitted, rows: Rows, evaluation: Evaluation) -> list[tuple[int, float, bytes]]:
     # By rows: what waited for long is many snapshots of each host.
-    stride = -(-len(rows.order) // _HOSTS_WITH_DETAILS)
-    troubled = {int(rows.batch.host[row]) for row in evaluation.opened_rows}
-    taken_at = rows.stored.taken_at
+    stride = max(1, -(-len(rows.order) // _HOSTS_WITH_DETAILS))
+    host_id, lasts = rows.stored.host_id, rows.lasts
+    # The next of the host's numbers, since a drain may hold several of its snapshots.
+    turns = (rows.stored.sequence[lasts] + host_id[lasts]) % stride < np.diff(lasts, prepend=-1)
+    troubled = rows.batch.host[list(evaluation.opened_rows)]
     written = []
-    last = -1
-    for place, line in enumerate(rows.hosts):
-        last += len(line.rows)
-        host_id = line.position.host_id
-        # The next of the host's numbers, since a drain may hold several of its snapshots.
-        turn = (line.sequence + host_id) % stride < len(line.rows)
-        if turn or place in troubled:
-            details = bytes(admitted.snapshots[rows.order[last]].details)
-            if len(details) <= _MAX_DETAILS_BYTES:
-                written.append((host_id, float(taken_at[last]), details))
+    for last in lasts[np.union1d(np.flatnonzero(turns), troubled)].tolist():
+        details = bytes(admitted.snapshots[rows.order[last]].details)
+        if len(details) <= _MAX_DETAILS_BYTES:
+            written.append((int(host_id[last]), float(rows.stored.taken_at[last]), details))
     return written
 
 

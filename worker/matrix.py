@@ -30,6 +30,8 @@ class Rows:
     """Where each row is in ``Admitted.snapshots``."""
     hosts: list[Line]
     """The lines that have rows."""
+    lasts: NDArray[np.int64]
+    """The last row of each of them."""
     batch: Batch
     stored: SnapshotRows
     impossible: NDArray[np.int64]
@@ -69,7 +71,7 @@ def rows_of(admitted: Admitted, caught_up_at: Mapping[int, float], now: float) -
         interval_seconds=interval.astype(np.float32),
         core=core,
     )
-    return Rows(order, hosts, batch, stored, impossible)
+    return Rows(order, hosts, np.cumsum(counts, dtype=np.int64) - 1, batch, stored, impossible)
 
 
 def _host_id(line: Line) -> int:
