@@ -50,7 +50,7 @@ def unnested(names: Sequence[str], types: Mapping[str, str] = MappingProxyType({
     """Return the FROM item ``u`` of Postgres that has a row of these names for each place of as many arrays.
 
     ``types`` are those of arrays that psycopg does not tell. As a function in FROM each array would first be written
-    out as a table of its own: of nine columns that is a quarter of what updating a row takes.
+    out as a table of its own.
     """
     marks = (f"%b::{types[name]}" if name in types else "%b" for name in names)
     return f"(SELECT {', '.join(f'unnest({mark}) AS {name}' for mark, name in zip(marks, names, strict=True))}) AS u"

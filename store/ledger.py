@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from store.arrays import Floats, Integers, as_json
+from store.arrays import Floats, Integers, as_json, unnested
 from store.engine import driver_cursor
 
 
@@ -35,14 +35,15 @@ _FIELDS = Ledger.__struct_fields__
 COUNTS = _FIELDS[:8]
 """What only grows."""
 _TIMES = ("ahead_at", "spent_until")
-_PLACES = ", ".join(["%b"] * (1 + len(_FIELDS)))
+_PLACES = ", ".join("?" * (1 + len(_FIELDS)))
 _COLUMNS = ", ".join(("host_id", *_FIELDS))
 _READ = f"SELECT {_COLUMNS} FROM host_ledger WHERE host_id"  # noqa: S608 - our own column names
 _WRITE_POSTGRES = (
-    f"INSERT INTO host_ledger ({_COLUMNS}) SELECT * FROM unnest({_PLACES}) ON CONFLICT (host_id) DO UPDATE SET "  # noqa: S608
+    f"INSERT INTO host_ledger ({_COLUMNS}) SELECT * FROM {unnested(('host_id', *_FIELDS))} "  # noqa: S608 - as above
+    + "ON CONFLICT (host_id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _FIELDS)
 )
-_WRITE_SQLITE = f"INSERT OR REPLACE INTO host_ledger ({_COLUMNS}) VALUES ({_PLACES.replace('%b', '?')})"  # noqa: S608
+_WRITE_SQLITE = f"INSERT OR REPLACE INTO host_ledger ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
 
 
 def ledgers(connection: Connection, host_ids: Sequence[int]) -> dict[int, Ledger]:

@@ -22,7 +22,7 @@ DEFAULT_INTERVAL_SECONDS = 30.0
 """The pace of a collector that nobody asked for another."""
 # So many rows are read sooner than the step is made longer for a coarser source.
 _MOST_ROWS = 1000
-# This share of the points asked for is enough where a coarser source gives it, from a tenth of the rows.
+# This share of the points asked for is enough where a coarser source gives it, from a tenth of the rows or fewer.
 _ENOUGH_POINTS = 0.75
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, CursorResult, select, update
 
-from store.arrays import Integers, as_json
+from store.arrays import Integers, as_json, unnested
 from store.remedies import ScriptType, Value
 from store.schema import scripts
 from store.script_templates import keep
@@ -75,7 +75,7 @@ _RENDERED = (
 _FINISH_POSTGRES = (
     f"UPDATE scripts AS s SET state = 'ready', ready_at = %s, parameters = u.parameters::jsonb, "  # noqa: S608 - as above
     f"{', '.join(f'{name} = u.{name}' for name in _RENDERED[1:])} "
-    f"FROM unnest(%b, {'%b::text[], ' * (len(_RENDERED) - 1)}%b::bool[]) AS u (id, {', '.join(_RENDERED)}) "
+    f"FROM {unnested(('id', *_RENDERED), dict.fromkeys(_RENDERED, 'text[]') | {'requires_admin': 'bool[]'})} "
     f"WHERE s.id = u.id AND s.{_IS_UNFINISHED}"
 )
 _FINISH_SQLITE = (

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from store.arrays import Integers
+from store.arrays import Integers, unnested
 from store.schema import events, hosts, incidents, maintenance_windows, tags
 
 Muter = Literal["host_down", "maintenance"]
@@ -74,6 +74,7 @@ _scopes = (
     _window.join(tags, tags.c.tag == _window.c.tag).join(events, events.c.host_id == tags.c.host_id),
     _window.join(events, and_(_window.c.host_id.is_(None), _window.c.tag.is_(None))),
 )
+_MUTED_ROWS = unnested(("muted", "muted_by", "muted_by_id", "id"), {"muted": "bool[]", "muted_by": "text[]"})
 _EVENT = (
     events.c.id,
     events.c.host_id,
@@ -180,7 +181,7 @@ def assign(connection: Connection, incident_ids: Sequence[int], event_ids: Seque
         return
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(
-            "UPDATE events AS e SET incident_id = u.incident_id FROM unnest(%b, %b) AS u (incident_id, id) "
+            f"UPDATE events AS e SET incident_id = u.incident_id FROM {unnested(('incident_id', 'id'))} "  # noqa: S608 - no value
             "WHERE e.id = u.id",
             (Integers(incident_ids), Integers(event_ids)),
         )
@@ -229,8 +230,8 @@ def set_muted(connection: Connection, changes: Sequence[Muting]) -> None:
     if connection.dialect.name == "postgresql":
         muted, by, by_ids, ids = (list(column) for column in columns)
         connection.exec_driver_sql(
-            "UPDATE events AS e SET muted = u.muted, muted_by = u.muted_by, muted_by_id = u.muted_by_id "
-            "FROM unnest(%b::bool[], %b::text[], %b, %b) AS u (muted, muted_by, muted_by_id, id) WHERE e.id = u.id",
+            "UPDATE events AS e SET muted = u.muted, muted_by = u.muted_by, muted_by_id = u.muted_by_id "  # noqa: S608 - no value
+            f"FROM {_MUTED_ROWS} WHERE e.id = u.id",
             (muted, by, Integers(by_ids), Integers(ids)),
         )
     else:
